@@ -1,0 +1,40 @@
+"""What a policy returns: a chunk of consecutive actions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sara_ros.core.errors import ActionError
+from sara_ros.core.timing import TimingRecord
+
+FloatArray = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionChunk:
+    """
+    Actions for the next ``horizon`` steps at the rate of the policy's action spec.
+
+    ``values`` has shape ``(horizon, dimensions)``, in the units and order of ``spec.action``.
+    ``uncertainty`` has shape ``(horizon,)``, in nats, where the policy can tell it.
+    """
+
+    values: FloatArray
+    timing: TimingRecord
+    uncertainty: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse anything but a non-empty matrix: an empty chunk would look like a hold."""
+        if self.values.ndim != 2 or 0 in self.values.shape:
+            raise ActionError(
+                f'action chunk has shape {self.values.shape}; expected (horizon, dimensions), '
+                'both at least 1'
+            )
+
+    @property
+    def horizon(self) -> int:
+        """Number of steps in the chunk."""
+        return int(self.values.shape[0])

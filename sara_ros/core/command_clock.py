@@ -1,0 +1,106 @@
+"""The fixed-rate command timer, which never waits for the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+from typing import Final
+
+NS: Final = 1_000_000_000
+ARRIVED_BEFORE_TICK: Final = 0.95
+FINE_STEP_NS: Final = 1_000_000
+COARSE_NS: Final = 6_000_000
+
+
+class CommandSchedule:
+    """
+    Instants of the command periods, with a phase that follows the arrivals of chunks.
+
+    With a fixed phase a chunk waits half a period on average for its tick. Chunks that come at
+    a steady rate let the ticks move, by at most ``max_slew`` of a period each time, to where 95 %
+    of the chunks arrive ``margin_sec`` before their tick (a stochastic-approximation quantile),
+    which saves most of that wait and keeps the rate within ``max_slew``.
+
+    :param period_ns: time between commands.
+    :param margin_sec: time between the 95th percentile of the arrivals and the tick.
+    :param max_slew: largest change of one period, as a share of it; 0 keeps the phase fixed.
+    """
+
+    def __init__(
+        self, period_ns: int, *, start_ns: int, margin_sec: float = 0.001, max_slew: float = 0.02
+    ) -> None:
+        """Schedule the first tick one period after ``start_ns``."""
+        self._period_ns = period_ns
+        self._margin_ns = int(margin_sec * NS)
+        self._max_slew_ns = int(period_ns * max_slew)
+        self._correction_ns = 0
+        self._lock = Lock()
+        self.next_ns = start_ns + period_ns
+
+    def arrived(self, now_ns: int) -> None:
+        """Tell the schedule that a chunk arrived at ``now_ns``."""
+        with self._lock:
+            early_ns = (self.next_ns - now_ns - self._margin_ns) % self._period_ns
+            if early_ns > self._period_ns // 2:
+                early_ns -= self._period_ns  # it came after the tick that should have sent it
+            if abs(early_ns) > COARSE_NS:
+                self._correction_ns = -early_ns
+            elif early_ns < 0:
+                self._correction_ns = int(ARRIVED_BEFORE_TICK * FINE_STEP_NS)
+            else:
+                self._correction_ns = -int((1 - ARRIVED_BEFORE_TICK) * FINE_STEP_NS)
+
+    def advance(self, now_ns: int) -> int:
+        """Move on to the first tick after ``now_ns`` and return how many were missed."""
+        with self._lock:
+            limit = self._max_slew_ns
+            slew_ns = max(-limit, min(limit, self._correction_ns))
+            self._correction_ns -= slew_ns
+            self.next_ns += self._period_ns + slew_ns
+            missed = max(0, -(-(now_ns - self.next_ns) // self._period_ns))
+            self.next_ns += missed * self._period_ns
+            return missed
+
+
+class CommandTimer:
+    """
+    Calls ``tick(missed)`` on its own thread at every instant of a schedule.
+
+    ``missed`` counts the periods that were skipped since the last call because the machine did
+    not run the thread in time; they are reported, never made up for by a burst.
+    """
+
+    def __init__(
+        self,
+        schedule: CommandSchedule,
+        tick: Callable[[int], None],
+        *,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Prepare the thread; :meth:`start` runs it."""
+        self._schedule = schedule
+        self._tick = tick
+        self._now_ns = monotonic_ns
+        self._stop = Event()
+        self._thread = Thread(target=self._run, name='command_timer', daemon=True)
+
+    def start(self) -> None:
+        """Start ticking."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop ticking; no tick is running once this returns."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        missed = 0
+        while not self._wait():
+            self._tick(missed)
+            missed = self._schedule.advance(self._now_ns())
+
+    def _wait(self) -> bool:
+        delay_ns = self._schedule.next_ns - self._now_ns()
+        return self._stop.wait(max(delay_ns, 0) / NS)

@@ -1,0 +1,112 @@
+"""One run of a policy: an instruction, its limits, and why it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+NS: Final = 1_000_000_000
+
+
+class TerminationReason(str, Enum):  # noqa: UP042 - StrEnum needs Python 3.11
+    """Why a run ended; the values are those of the RunPolicy action."""
+
+    TERMINATE = 'terminate'
+    TIMEOUT = 'timeout'
+    MAX_STEPS = 'max_steps'
+    CANCELED = 'canceled'
+    PREEMPTED = 'preempted'
+    NO_FRESH_OBSERVATION = 'no_fresh_observation'
+    NO_FRESH_CHUNK = 'no_fresh_chunk'
+    MODEL_ERROR = 'model_error'
+    DEACTIVATED = 'deactivated'
+    SHUTDOWN = 'shutdown'
+
+
+@dataclass(frozen=True, slots=True)
+class RunLimits:
+    """
+    When a run ends by itself; 0 means no limit for ``timeout_sec`` and ``max_steps``.
+
+    :param observation_timeout_sec: longest silence of the driving sensor.
+    :param chunk_timeout_sec: longest time without a new action chunk.
+    """
+
+    timeout_sec: float = 0.0
+    max_steps: int = 0
+    observation_timeout_sec: float = 1.0
+    chunk_timeout_sec: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended."""
+
+    reason: TerminationReason
+    message: str
+    commands: int
+    holds: int
+    duration_sec: float
+
+
+@dataclass(slots=True)
+class Run:
+    """
+    State of the run in progress, on the monotonic clock.
+
+    ``commands`` counts actions from the policy; ``holds`` counts the periods without one.
+    While ``inferring`` the policy has an observation, so only the chunk can be late.
+    ``done`` is called once, from any thread, when the run has ended.
+    """
+
+    instruction: str
+    limits: RunLimits
+    done: Callable[[RunResult], None]
+    started_ns: int
+    observed_ns: int
+    chunk_ns: int
+    inferring: bool = False
+    commands: int = 0
+    holds: int = 0
+
+    @classmethod
+    def start(
+        cls,
+        instruction: str,
+        limits: RunLimits,
+        now_ns: int,
+        done: Callable[[RunResult], None] = lambda _: None,
+    ) -> Run:
+        """Begin a run whose watchdogs count from now."""
+        return cls(instruction, limits, done, now_ns, observed_ns=now_ns, chunk_ns=now_ns)
+
+    def result(self, reason: TerminationReason, message: str, now_ns: int) -> RunResult:
+        """Sum the run up."""
+        return RunResult(reason, message, self.commands, self.holds, self.elapsed_sec(now_ns))
+
+    def elapsed_sec(self, now_ns: int) -> float:
+        """Time since the start."""
+        return (now_ns - self.started_ns) / NS
+
+    def overdue(self, now_ns: int) -> tuple[TerminationReason, str] | None:
+        """Return why the run must end now, or ``None`` while it may go on."""
+        limits = self.limits
+        if limits.timeout_sec and self.elapsed_sec(now_ns) >= limits.timeout_sec:
+            return TerminationReason.TIMEOUT, f'ran for timeout_sec={limits.timeout_sec:g} s'
+        if limits.max_steps and self.commands >= limits.max_steps:
+            return TerminationReason.MAX_STEPS, f'sent max_steps={limits.max_steps} commands'
+        silent_sec = (now_ns - self.observed_ns) / NS
+        if not self.inferring and silent_sec > limits.observation_timeout_sec:
+            return TerminationReason.NO_FRESH_OBSERVATION, (
+                f'no usable observation for {silent_sec:.2f} s '
+                f'(observation_timeout_sec={limits.observation_timeout_sec:g})'
+            )
+        waited_sec = (now_ns - self.chunk_ns) / NS
+        if waited_sec > limits.chunk_timeout_sec:
+            return TerminationReason.NO_FRESH_CHUNK, (
+                f'no action chunk for {waited_sec:.2f} s '
+                f'(chunk_timeout_sec={limits.chunk_timeout_sec:g})'
+            )
+        return None

@@ -1,0 +1,245 @@
+"""Runs a policy between an observation buffer and a fixed-rate command timer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Event, RLock, Thread
+from typing import Final, Protocol
+
+from sara_ros.core.action import ActionChunk, FloatArray
+from sara_ros.core.chunk_queue import ChunkQueue, QueuedAction
+from sara_ros.core.command_clock import CommandSchedule, CommandTimer
+from sara_ros.core.drops import DropCounter
+from sara_ros.core.errors import ObservationError, ParameterError, SaraError
+from sara_ros.core.guard import SafetyGuard
+from sara_ros.core.observation import Observation
+from sara_ros.core.observation_buffer import ObservationBuffer
+from sara_ros.core.policy import Policy
+from sara_ros.core.run import NS, Run, RunLimits, RunResult, TerminationReason
+from sara_ros.core.timing import TimingRecord
+
+WARM_UP_COMMANDS: Final = 5
+"""First commands of a run that are marked as warm-up and kept out of the statistics."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """
+    What goes to the robot in one command period.
+
+    ``timing`` is that of the observation behind it, up to ``queue_wait``; it is ``None`` for a
+    hold, which has no observation behind it, and for the later steps of a chunk.
+    """
+
+    values: FloatArray
+    sequence: int
+    terminate: bool
+    hold: bool
+    warm_up: bool
+    observation_stamp_ns: int
+    timing: TimingRecord | None
+
+
+class CommandSink(Protocol):
+    """Where commands, chunks and the end of a run go; called from the serving threads."""
+
+    def command(self, command: Command) -> None:
+        """Send one command."""
+        ...
+
+    def chunk(self, chunk: ActionChunk) -> None:
+        """Show the chunk the next commands come from."""
+        ...
+
+    def finished(self, result: RunResult) -> None:
+        """Take note that the run ended; nothing more is sent until the next one."""
+        ...
+
+
+class ServingLoop:
+    """
+    The way of an observation to a command: worker thread, chunk queue, guard, command timer.
+
+    The model runs on the worker thread and the commands leave on the timer thread, so a slow
+    model makes the robot hold, never the commands late. Without a run nothing is sent.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        buffer: ObservationBuffer,
+        sink: CommandSink,
+        drops: DropCounter,
+        *,
+        max_slew: float = 0.02,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """Prepare both threads; :meth:`start` runs them."""
+        self._policy = policy
+        self._buffer = buffer
+        self._sink = sink
+        self._drops = drops
+        self._now_ns = monotonic_ns
+        self._queue = ChunkQueue()
+        self.guard = SafetyGuard(policy.spec.action)
+        period_ns = round(NS / policy.spec.action.rate_hz)
+        self._schedule = CommandSchedule(period_ns, start_ns=monotonic_ns(), max_slew=max_slew)
+        self._timer = CommandTimer(self._schedule, self._tick, monotonic_ns=monotonic_ns)
+        self._worker = Thread(target=self._work, name='policy_worker', daemon=True)
+        self._stopping = Event()
+        self._wanted = Event()
+        self._lock = RLock()
+        self._run: Run | None = None
+        self._last_values = policy.spec.action.low
+        self.sequence = 0
+        self.holds = 0
+        self.chunks = 0
+        self.deadline_misses = 0
+
+    @property
+    def run(self) -> Run | None:
+        """The run in progress."""
+        return self._run
+
+    def start(self) -> None:
+        """Start both threads."""
+        self._worker.start()
+        self._timer.start()
+
+    def stop(self, reason: TerminationReason, message: str) -> None:
+        """End the run and both threads; a model that does not return is left behind."""
+        self.end_run(reason, message)
+        self._stopping.set()
+        self._wanted.set()
+        self._buffer.close()
+        self._timer.stop()
+        if self._worker.is_alive():
+            self._worker.join(timeout=2.0)
+
+    def begin_run(
+        self,
+        instruction: str,
+        limits: RunLimits,
+        done: Callable[[RunResult], None] = lambda _: None,
+    ) -> None:
+        """
+        Start a run; one in progress ends as ``preempted``.
+
+        :param done: called once when the run has ended, from any thread.
+
+        :raises ParameterError: for an empty instruction; the run in progress then goes on.
+        """
+        if not instruction.strip():
+            raise ParameterError('the instruction is empty; say what the policy should do')
+        self.end_run(TerminationReason.PREEMPTED, 'a newer run took over')
+        with self._lock:
+            self._buffer.clear()
+            self._run = Run.start(instruction, limits, self._now_ns(), done)
+            self._wanted.set()
+
+    def end_run(self, reason: TerminationReason, message: str) -> None:
+        """Stop sending at once and report why; does nothing without a run."""
+        with self._lock:
+            run = self._run
+            if run is None:
+                return
+            self._run = None
+            self._wanted.clear()
+            self._queue.clear()
+        result = run.result(reason, message, self._now_ns())
+        self._sink.finished(result)
+        run.done(result)
+
+    def _work(self) -> None:
+        served: Run | None = None
+        while not self._stopping.is_set():
+            self._wanted.wait()
+            run = self._run
+            if run is None:
+                continue
+            if run is not served:
+                self._policy.reset()
+                served = run
+            observation = self._buffer.take(run.instruction, timeout_sec=0.1)
+            if observation is not None:
+                self._infer(run, observation)
+
+    def _infer(self, run: Run, observation: Observation) -> None:
+        consumed = self._queue.consumed
+        run.inferring = True
+        try:
+            chunk = self._policy.act(observation)
+        except ObservationError as err:
+            self._drops.add(err.reason)
+        except Exception as err:  # a model may raise anything, and the robot must hold
+            self._fail(run, err)
+        else:
+            self._accept(run, chunk, consumed)
+        finally:
+            run.observed_ns = self._now_ns()
+            run.inferring = False
+
+    def _accept(self, run: Run, chunk: ActionChunk, consumed_before: int) -> None:
+        with self._lock:
+            if run is not self._run:
+                self._drops.add('run_ended')
+                return
+            run.chunk_ns = self._now_ns()
+            self._schedule.arrived(run.chunk_ns)
+            self._queue.put(chunk, consumed_before=consumed_before)
+            self.chunks += 1
+        self._sink.chunk(chunk)
+
+    def _fail(self, run: Run, err: Exception) -> None:
+        with self._lock:
+            if run is self._run:
+                kind = '' if isinstance(err, SaraError) else f'{type(err).__name__}: '
+                self.end_run(TerminationReason.MODEL_ERROR, f'{kind}{err}')
+
+    def _tick(self, missed: int) -> None:
+        with self._lock:
+            run = self._run
+            if run is None:
+                return
+            self.deadline_misses += missed
+            ended = run.overdue(self._now_ns())
+            if ended is not None:
+                self.end_run(*ended)
+                return
+            try:
+                self._send(run)
+            except SaraError as err:
+                self._fail(run, err)
+
+    def _send(self, run: Run) -> None:
+        queued = self._queue.pop()
+        if queued is not None:
+            self._last_values = self.guard.check(queued.values)
+            run.commands += 1
+        elif run.commands == 0:
+            return  # nothing has moved yet, so there is nothing to hold
+        else:
+            self._last_values = self._policy.spec.action.hold(self._last_values)
+            run.holds += 1
+            self.holds += 1
+        command = self._command(run, queued)
+        self._sink.command(command)
+        if command.terminate:
+            self.end_run(TerminationReason.TERMINATE, 'the policy signalled the end')
+
+    def _command(self, run: Run, queued: QueuedAction | None) -> Command:
+        self.sequence += 1
+        timing = None
+        if queued is not None and queued.first_of_chunk:
+            timing = queued.timing.mark('queue_wait', self._now_ns())
+        return Command(
+            values=self._last_values,
+            sequence=self.sequence,
+            terminate=self._policy.spec.action.terminates(self._last_values),
+            hold=queued is None,
+            warm_up=run.commands <= WARM_UP_COMMANDS,
+            observation_stamp_ns=queued.timing.stamp_ns if queued is not None else 0,
+            timing=timing,
+        )

@@ -1,0 +1,56 @@
+"""Percentiles over a window of recent values."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from sara_ros.core.errors import ParameterError
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """Median, 95th and 99th percentile, maximum and count of a set of values."""
+
+    count: int
+    p50: float
+    p95: float
+    p99: float
+    max: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Percentiles:
+        """
+        Summarise ``values``.
+
+        :raises ParameterError: when there are none; an empty summary would read as zero latency.
+        """
+        array = np.fromiter(values, float)
+        if not array.size:
+            raise ParameterError('percentiles of no values')
+        p50, p95, p99 = np.percentile(array, (50, 95, 99))
+        return cls(array.size, float(p50), float(p95), float(p99), float(array.max()))
+
+
+class Window:
+    """The latest ``size`` values of each series."""
+
+    def __init__(self, size: int) -> None:
+        """Start empty."""
+        self._size = size
+        self._series: dict[str, deque[float]] = {}
+
+    def add(self, series: str, value: float) -> None:
+        """Append a value."""
+        self._series.setdefault(series, deque(maxlen=self._size)).append(value)
+
+    def percentiles(self) -> dict[str, Percentiles]:
+        """Summarise every series."""
+        return {name: Percentiles.of(values) for name, values in self._series.items()}
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._series.clear()

@@ -1,0 +1,162 @@
+"""Subscribes to what a policy's spec asks for and fills its observation buffer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from sensor_msgs.msg import CompressedImage, Image, JointState, PointCloud2
+
+from sara_ros.core import ObservationError, ObservationSpec, PolicySpec
+from sara_ros.core.drops import DropCounter
+from sara_ros.core.observation import Array
+from sara_ros.core.observation_buffer import ObservationBuffer, Sample
+from sara_ros.nodes import qos
+from sara_ros.nodes.image_codec import decode_compressed, decode_image
+from sara_ros.nodes.points_codec import decode_points
+from sara_ros.nodes.ros_time import NS, to_ns
+from sara_ros.nodes.state_codec import decode_joint_positions, decode_objects, decode_pose
+from sara_ros.nodes.transforms import StaticTransforms, transform_points
+from sara_ros_msgs.msg import ObjectStates
+
+LOG_PERIOD_SEC: Final = 2.0
+FUTURE_LIMIT_NS: Final = NS // 10
+
+
+def default_topic(need: ObservationSpec, spec: PolicySpec) -> str:
+    """Return the relative topic a need is read from unless a parameter names another one."""
+    if need.kind == 'image':
+        first = next(each.name for each in spec.observations if each.kind == 'image')
+        return 'image_raw' if need.name == first else f'{need.name}/image_raw'
+    fixed = {'points': 'points', 'joint_positions': 'joint_states', 'object_poses': 'objects'}
+    return fixed.get(need.kind, need.name)
+
+
+def message_type(need: ObservationSpec, topic: str) -> type:
+    """Return the message type of a need; topics that end in ``compressed`` hold such images."""
+    if need.kind == 'image':
+        return CompressedImage if topic.endswith('compressed') else Image
+    types: dict[str, type] = {
+        'points': PointCloud2, 'joint_positions': JointState,
+        'pose': PoseStamped, 'object_poses': ObjectStates,
+    }  # fmt: skip
+    return types[need.kind]
+
+
+class SensorIntake:
+    """
+    Decodes sensor messages into the buffer while a run wants them.
+
+    Messages that arrive without a run are counted as idle and not decoded. Every message that
+    cannot be used is counted by reason and logged with what to change, at most once per
+    ``LOG_PERIOD_SEC`` and reason.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        spec: PolicySpec,
+        buffer: ObservationBuffer,
+        drops: DropCounter,
+        *,
+        topics: Mapping[str, str],
+        transforms: StaticTransforms,
+        wanted: Callable[[], bool],
+    ) -> None:
+        """Subscribe to one topic per need; needs on the same topic share a subscription."""
+        self._node = node
+        self._spec = spec
+        self._buffer = buffer
+        self._drops = drops
+        self._transforms = transforms
+        self._wanted = wanted
+        self._logged_ns: dict[str, int] = {}
+        self.received = 0
+        self.idle = 0
+        by_topic: dict[str, list[ObservationSpec]] = {}
+        for need in spec.observations:
+            by_topic.setdefault(topics[need.name], []).append(need)
+        self._subscriptions = [
+            node.create_subscription(
+                message_type(needs[0], topic), topic, self._callback(needs), qos.SENSOR
+            )
+            for topic, needs in by_topic.items()
+        ]
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions.clear()
+
+    def _callback(self, needs: list[ObservationSpec]) -> Callable[[Any], None]:
+        drives = any(need.name == self._spec.driver.name for need in needs)
+
+        def receive(message: Any) -> None:
+            received_ns = time.monotonic_ns()
+            self.received += drives
+            if not self._wanted():
+                self.idle += drives
+                return
+            for need in needs:
+                self._store(need, message, received_ns)
+
+        return receive
+
+    def _store(self, need: ObservationSpec, message: Any, received_ns: int) -> None:
+        now_ns = self._node.get_clock().now().nanoseconds
+        stamp_ns = to_ns(message.header.stamp)
+        try:
+            self._check_stamp(need, stamp_ns, now_ns)
+            value = self._decode(need, message)
+        except ObservationError as err:
+            self._refuse(need, err)
+            return
+        value.flags.writeable = False
+        self._buffer.add(need.name, Sample(value, stamp_ns, now_ns, received_ns))
+
+    def _check_stamp(self, need: ObservationSpec, stamp_ns: int, now_ns: int) -> None:
+        if stamp_ns == 0:
+            raise ObservationError('zero_stamp', 'message has no stamp; set header.stamp')
+        age_ns = now_ns - stamp_ns
+        if age_ns > need.max_age_sec * NS:
+            raise ObservationError(
+                'late',
+                f'message is {age_ns / NS:.3f} s old, the limit is {need.max_age_sec:g} s; check '
+                'that both machines keep the same time, and use_sim_time when a bag is played',
+            )
+        if -age_ns > FUTURE_LIMIT_NS:
+            raise ObservationError(
+                'future',
+                f'message is stamped {-age_ns / NS:.3f} s ahead of this node; check that both '
+                'machines keep the same time, and use_sim_time',
+            )
+
+    def _decode(self, need: ObservationSpec, message: Any) -> Array:
+        if need.kind == 'image':
+            compressed = isinstance(message, CompressedImage)
+            return decode_compressed(message) if compressed else decode_image(message)
+        if need.kind == 'joint_positions':
+            return decode_joint_positions(message, need.names)
+        if need.kind == 'object_poses':
+            return decode_objects(message, need.names)
+        matrix = self._transforms.lookup(need.frame, message.header.frame_id)
+        if need.kind == 'points':
+            points = decode_points(message, need.names)
+            return points if matrix is None else transform_points(matrix, points)
+        if matrix is not None:
+            raise ObservationError(
+                'frame', f"pose is in '{message.header.frame_id}'; publish it in '{need.frame}'"
+            )
+        return np.asarray(decode_pose(message))
+
+    def _refuse(self, need: ObservationSpec, err: ObservationError) -> None:
+        self._drops.add(err.reason)
+        now_ns = time.monotonic_ns()
+        if now_ns - self._logged_ns.get(err.reason, -NS * 60) > LOG_PERIOD_SEC * NS:
+            self._logged_ns[err.reason] = now_ns
+            self._node.get_logger().warning(f"'{need.name}' dropped ({err.reason}): {err}")
