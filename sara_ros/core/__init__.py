@@ -10,11 +10,12 @@ from sara_ros.core.errors import (
     SpecError,
 )
 from sara_ros.core.observation import Observation
-from sara_ros.core.policy import Policy
+from sara_ros.core.policy import SCRIPTED_EXPERT, Policy
 from sara_ros.core.spec import ActionDimension, ActionSpec, ObservationSpec, PolicySpec
 from sara_ros.core.timing import STAGES, TimingRecord
 
 __all__ = [
+    'SCRIPTED_EXPERT',
     'STAGES',
     'ActionChunk',
     'ActionDimension',

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from threading import Event, Lock, Thread
+import time
 from typing import Final
 
 NS: Final = 1_000_000_000

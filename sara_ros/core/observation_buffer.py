@@ -172,5 +172,3 @@ class ObservationBuffer:
             received_ns=driver.received_ns,
         )
         return Observation(values, instruction, timing.mark('sync_wait', self._now_ns()))
-
-

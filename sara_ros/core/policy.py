@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from sara_ros.core.action import ActionChunk
 from sara_ros.core.observation import Observation
 from sara_ros.core.spec import PolicySpec
+
+SCRIPTED_EXPERT: Final = 'scripted_expert'
+"""Model id of the simulator's own expert, which is not learned."""
 
 
 class Policy(Protocol):

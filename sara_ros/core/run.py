@@ -10,7 +10,7 @@ from typing import Final
 NS: Final = 1_000_000_000
 
 
-class TerminationReason(str, Enum):  # noqa: UP042 - StrEnum needs Python 3.11
+class TerminationReason(str, Enum):
     """Why a run ended; the values are those of the RunPolicy action."""
 
     TERMINATE = 'terminate'

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, RLock, Thread
+import time
 from typing import Final, Protocol
 
 from sara_ros.core.action import ActionChunk, FloatArray

@@ -5,12 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 
-import numpy as np
 from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import TwistStamped, Vector3
+import numpy as np
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from sara_ros.core import STAGES, ActionChunk, PolicySpec, TimingRecord
+from sara_ros.core.action import FloatArray
 from sara_ros.core.serving import Command
 from sara_ros.nodes.ros_time import NS, to_duration, to_time
 from sara_ros_msgs import msg
@@ -31,6 +32,20 @@ def encode_action(command: Command, spec: PolicySpec, now_ns: int) -> msg.EndEff
     message.delta.linear = _vector(command.values[1:4])
     message.delta.angular = _vector(command.values[4:7])
     return message
+
+
+def decode_action(message: msg.EndEffectorAction) -> FloatArray:
+    """Return the command as an action vector, in the order of an end-effector action."""
+    linear, angular = message.delta.linear, message.delta.angular
+    return np.array(
+        [
+            message.terminate,
+            linear.x, linear.y, linear.z,
+            angular.x, angular.y, angular.z,
+            message.gripper_opening,
+        ],
+        np.float32,
+    )  # fmt: skip
 
 
 def encode_twist(command: Command, spec: PolicySpec, now_ns: int) -> TwistStamped:
@@ -96,5 +111,5 @@ def counts_by_reason(counts: Mapping[str, int]) -> dict[str, list[str] | list[in
     return {'drop_reasons': list(counts), 'drop_counts': list(counts.values())}
 
 
-def _vector(values: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Vector3:
+def _vector(values: FloatArray) -> Vector3:
     return Vector3(x=float(values[0]), y=float(values[1]), z=float(values[2]))

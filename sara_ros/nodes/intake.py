@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
+import time
 from typing import Any, Final
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped
+import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image, JointState, PointCloud2
 
@@ -76,6 +76,7 @@ class SensorIntake:
         self._wanted = wanted
         self._logged_ns: dict[str, int] = {}
         self.received = 0
+        self.newest_stamp_ns = 0
         self.idle = 0
         by_topic: dict[str, list[ObservationSpec]] = {}
         for need in spec.observations:
@@ -98,7 +99,9 @@ class SensorIntake:
 
         def receive(message: Any) -> None:
             received_ns = time.monotonic_ns()
-            self.received += drives
+            if drives:
+                self.received += 1
+                self.newest_stamp_ns = to_ns(message.header.stamp)
             if not self._wanted():
                 self.idle += drives
                 return

@@ -78,19 +78,19 @@ def _dtype(message: PointCloud2) -> np.dtype[Any]:
                 f"field '{field.name}' ends beyond point_step {message.point_step}",
             )
     try:
-        return np.dtype({
-            'names': [field.name for field in known],
-            'formats': formats,
-            'offsets': [field.offset for field in known],
-            'itemsize': message.point_step,
-        })
+        return np.dtype(
+            {
+                'names': [field.name for field in known],
+                'formats': formats,
+                'offsets': [field.offset for field in known],
+                'itemsize': message.point_step,
+            }
+        )
     except (ValueError, TypeError) as err:
         raise ObservationError('malformed', f'cloud fields cannot be read: {err}') from err
 
 
-def _require(
-    message: PointCloud2, view: NDArray[Any], names: tuple[str, ...]
-) -> tuple[str, ...]:
+def _require(message: PointCloud2, view: NDArray[Any], names: tuple[str, ...]) -> tuple[str, ...]:
     missing = [name for name in names if name not in (view.dtype.names or ())]
     if missing:
         present = ', '.join(field.name for field in message.fields) or 'none'
@@ -114,7 +114,9 @@ def _unpack_colours(packed: NDArray[Any]) -> list[NDArray[Any]]:
     if packed.dtype.itemsize != 4:
         raise ObservationError('malformed', f'packed colour has type {packed.dtype}; need 4 bytes')
     bits = np.ascontiguousarray(packed)
-    bits = bits.view(bits.dtype.newbyteorder('=').str[0] + 'u4') if bits.dtype.kind == 'f' else bits
+    bits = (
+        bits.view(bits.dtype.newbyteorder('=').str[0] + 'u4') if bits.dtype.kind == 'f' else bits
+    )
     return [((bits >> shift) & 255).astype(np.float32) / 255 for shift in (16, 8, 0)]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import signal
 import sys
-from collections.abc import Callable
 from threading import Event, Thread
 from typing import Protocol
 
@@ -55,7 +55,7 @@ def _spin(node: Node, stop: Event) -> int:
             executor.spin()
         except ExternalShutdownException:
             pass
-        except BaseException as err:  # noqa: BLE001 - any error must end the process
+        except BaseException as err:
             failed.append(err)
         finally:
             stop.set()

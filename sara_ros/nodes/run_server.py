@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
@@ -33,15 +32,13 @@ class RunServer:
     :param begin: starts a run; raises :class:`SaraError` when it cannot, which aborts the goal
         with the message and leaves a run in progress alone.
     :param end: ends the run in progress.
-    :param limits: watchdog limits of every run; a goal adds its own.
     """
 
-    def __init__(self, node: Node, *, begin: Begin, end: End, limits: RunLimits) -> None:
+    def __init__(self, node: Node, *, begin: Begin, end: End) -> None:
         """Offer the action under ``~/run_policy``."""
         self._node = node
         self._begin = begin
         self._end = end
-        self._limits = limits
         self._current: ServerGoalHandle | None = None
         self._server = ActionServer(
             node,
@@ -77,19 +74,13 @@ class RunServer:
             ended.set_result(result)
             self._node.executor.wake()
 
-        limits = replace(
-            self._limits,
-            timeout_sec=goal.request.timeout_sec,
-            max_steps=goal.request.max_steps,
-        )
+        limits = RunLimits(timeout_sec=goal.request.timeout_sec, max_steps=goal.request.max_steps)
         try:
             self._begin(goal.request.instruction, limits, done)
         except SaraError as err:
             goal.abort()
             self._node.get_logger().error(f'goal refused: {err}')
-            return RunPolicy.Result(
-                termination_reason=RunPolicy.Result.REFUSED, message=str(err)
-            )
+            return RunPolicy.Result(termination_reason=RunPolicy.Result.REFUSED, message=str(err))
         self._current = goal
         return self._conclude(goal, await ended)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
+import numpy as np
 from numpy.typing import NDArray
 from sensor_msgs.msg import JointState
 

@@ -1,0 +1,1 @@
+"""The ``sara-ros`` command."""

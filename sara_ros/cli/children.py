@@ -1,0 +1,134 @@
+"""Child processes of a command: started together, watched, and never left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+import ctypes
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+from types import TracebackType
+from typing import Any, Final
+
+import yaml
+
+from sara_ros.core import SaraError
+
+STOP_TIMEOUT_SEC: Final = 8.0
+_PR_SET_PDEATHSIG: Final = 1
+
+
+class ChildError(SaraError):
+    """A child process ended although it was still needed."""
+
+
+class Children:
+    """
+    Nodes of this package in processes of their own, each with a log file.
+
+    :param log_dir: folder of the logs, one per process.
+    :param environment: variables added to this process's own.
+    """
+
+    def __init__(self, log_dir: Path, environment: Mapping[str, str]) -> None:
+        """Prepare; :meth:`start` starts a process."""
+        self._log_dir = log_dir
+        self._environment = {**os.environ, **environment}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        log_dir.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Children:
+        """Return the empty group."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop whatever is still running."""
+        self.stop()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """Process identifiers by name."""
+        return {name: process.pid for name, process in self._processes.items()}
+
+    def start(
+        self,
+        name: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        module: str = '',
+        remappings: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """
+        Start the node of ``sara_ros.nodes.<module>`` as node ``name``.
+
+        The parameters travel in a file beside the log, in the form ``--params-file`` takes.
+        """
+        parameters_file = self._log_dir / f'{name}.yaml'
+        content = {'/**': {'ros__parameters': dict(parameters or {})}}
+        parameters_file.write_text(yaml.safe_dump(content))
+        command = [sys.executable, '-m', f'sara_ros.nodes.{module or name}', '--ros-args']
+        command += ['-r', f'__node:={name}', '--params-file', str(parameters_file)]
+        for source, target in remappings:
+            command += ['-r', f'{source}:={target}']
+        with (self._log_dir / f'{name}.log').open('wb') as log:
+            self._processes[name] = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                # Ctrl-C reaches only this process, which then stops the others in order.
+                start_new_session=True,
+                preexec_fn=_end_with_parent,
+            )
+
+    def check(self) -> None:
+        """
+        Make sure that every process is alive.
+
+        :raises ChildError: naming the one that is not, how it ended, and its last words.
+        """
+        for name, process in self._processes.items():
+            code = process.poll()
+            if code is not None:
+                raise ChildError(
+                    f'{name} (pid {process.pid}) {_ended(code)}; its log ends with:\n'
+                    f'{self._last_lines(name)}'
+                )
+
+    def stop(self) -> None:
+        """Ask every process to end, newest first, and kill those that do not."""
+        for process in reversed(self._processes.values()):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT_SEC
+        for process in self._processes.values():
+            try:
+                process.wait(max(deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _last_lines(self, name: str, count: int = 8) -> str:
+        lines = (self._log_dir / f'{name}.log').read_text(errors='replace').splitlines()
+        return '\n'.join(f'  {line}' for line in lines[-count:]) or '  (empty)'
+
+
+def _ended(code: int) -> str:
+    if code < 0:
+        return f'was ended by {signal.Signals(-code).name}'
+    return f'ended with exit code {code}'
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end a child whose parent was killed and could not stop it."""
+    if sys.platform == 'linux':
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,0 +1,113 @@
+"""Writes what a session left: JSON, CSV, plot and a page that holds everything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+import os
+from pathlib import Path
+import time
+from typing import Any
+
+from sara_ros.evaluation.files import write_json
+from sara_ros.evaluation.machine import describe_machine
+from sara_ros.evaluation.plots import timing_plot
+from sara_ros.evaluation.report_html import write_html
+from sara_ros.evaluation.samples import write_csv
+from sara_ros.evaluation.session import (
+    CommandCounts,
+    Episode,
+    PolicyFacts,
+    ProcessFacts,
+    RosFacts,
+    Session,
+    Source,
+)
+from sara_ros.nodes.session_recorder import SessionRecorder
+
+
+@dataclass(slots=True)
+class SessionLog:
+    """What a command notes down while its session runs."""
+
+    kind: str
+    out: Path
+    domain_id: int
+    episodes: list[Episode] = field(default_factory=list)
+    policies: dict[str, PolicyFacts] = field(default_factory=dict)
+    sources: list[Source] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    messages_in: dict[str, int] = field(default_factory=dict)
+    created: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
+    started_sec: float = field(default_factory=time.monotonic)
+
+    def write(self, recorder: SessionRecorder, pids: Mapping[str, int], video: str = '') -> Path:
+        """Write all files below ``out`` and return the path of ``report.html``."""
+        samples = recorder.samples
+        files = {'timing': 'timing.csv'}
+        write_csv(self.out / files['timing'], samples)
+        if samples:
+            files['plot'] = timing_plot(samples, self.out / 'timing.png').name
+        if video:
+            files['video'] = video
+        files['page'] = 'report.html'
+        report = self._session(recorder, pids, files).to_report()
+        write_json(self.out / 'report.json', report)
+        page = self.out / files['page']
+        pictures = {key: self.out / files[key] for key in ('video', 'plot') if key in files}
+        write_html(report, samples, page, **pictures)
+        return page
+
+    def _session(
+        self, recorder: SessionRecorder, pids: Mapping[str, int], files: Mapping[str, str]
+    ) -> Session:
+        totals = recorder.totals
+        prefix = 'dropped '
+        return Session(
+            kind=self.kind,
+            created=self.created.isoformat(timespec='seconds'),
+            duration_sec=time.monotonic() - self.started_sec,
+            machine=describe_machine(),
+            ros=self._ros(),
+            processes=[ProcessFacts(name, pid) for name, pid in pids.items()],
+            episodes=self.episodes,
+            commands=CommandCounts.of(
+                recorder.samples,
+                deadline_misses=totals['deadline_misses'],
+                clipped_values=totals['clipped_values'],
+            ),
+            samples=recorder.samples,
+            policies=self.policies,
+            frames=recorder.frames.counts(),
+            dropped={
+                name.removeprefix(prefix): count
+                for name, count in totals.items()
+                if name.startswith(prefix)
+            },
+            messages_in=self.messages_in,
+            messages_out={
+                topic: count
+                for topic, count in recorder.messages.items()
+                if topic.startswith('policy/')
+            },
+            sources=self.sources,
+            notes=self.notes,
+            files=files,
+        )
+
+    def _ros(self) -> RosFacts:
+        import rclpy
+
+        return RosFacts(
+            distro=os.environ.get('ROS_DISTRO', ''),
+            rmw=rclpy.get_rmw_implementation_identifier(),
+            domain_id=self.domain_id,
+            rclpy=version('ros-rclpy'),
+        )
+
+
+def rate_of(values: Sequence[Any], duration_sec: float) -> float | None:
+    """Return events per second, or ``None`` when the time is too short to tell."""
+    return round(len(values) / duration_sec, 2) if duration_sec > 0 else None
