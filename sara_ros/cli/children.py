@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 import ctypes
 import os
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any, Final
 import yaml
 
 from sara_ros.core import SaraError
+from sara_ros.core.resources import package_folder
 
 STOP_TIMEOUT_SEC: Final = 8.0
 _PR_SET_PDEATHSIG: Final = 1
@@ -64,20 +65,20 @@ class Children:
         parameters: Mapping[str, Any] | None = None,
         *,
         module: str = '',
-        remappings: Sequence[tuple[str, str]] = (),
     ) -> None:
         """
         Start the node of ``sara_ros.nodes.<module>`` as node ``name``.
 
-        The parameters travel in a file beside the log, in the form ``--params-file`` takes.
+        Parameters come from ``config/<module>.yaml`` and then from ``parameters``, which travel
+        in a file beside the log.
         """
-        parameters_file = self._log_dir / f'{name}.yaml'
-        content = {'/**': {'ros__parameters': dict(parameters or {})}}
-        parameters_file.write_text(yaml.safe_dump(content))
-        command = [sys.executable, '-m', f'sara_ros.nodes.{module or name}', '--ros-args']
-        command += ['-r', f'__node:={name}', '--params-file', str(parameters_file)]
-        for source, target in remappings:
-            command += ['-r', f'{source}:={target}']
+        module = module or name
+        own_file = self._log_dir / f'{name}.yaml'
+        own_file.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(parameters or {})}}))
+        command = [sys.executable, '-m', f'sara_ros.nodes.{module}', '--ros-args']
+        command += ['-r', f'__node:={name}']
+        for path in (package_folder('config') / f'{module}.yaml', own_file):
+            command += ['--params-file', str(path)]
         with (self._log_dir / f'{name}.log').open('wb') as log:
             self._processes[name] = subprocess.Popen(
                 command,

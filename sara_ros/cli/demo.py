@@ -45,6 +45,7 @@ class Assignment:
 
 
 PLAN: Final = (
+    Assignment(SCRIPTED_EXPERT, 'reach the red block', 900_008),
     Assignment('rt2-tabletop', 'reach the red block', 900_001),
     Assignment('rt2-tabletop', 'push the green block to the disc', 900_002),
     Assignment('rt2-tabletop', 'lift the blue block', 900_003),
@@ -71,12 +72,12 @@ def run_demo(out: Path, plan: Iterable[Assignment] = PLAN) -> Path:
         todo = [each for each in plan if _available(each, models, log)]
         children = stack.enter_context(start_graph(out, domain_id))
         client = stack.enter_context(GraphClient(domain_id=domain_id, watch=children.check))
-        video = stack.enter_context(EpisodeRecorder(out / 'episodes.mp4', VIDEO_FPS, (640, 480)))
-        view = stack.enter_context(LiveView('sara_ros demo', len(todo)))
-        demo = _Demo(client, view, video, log)
-        demo.run(todo)
-        # The video is complete only once it is closed.
-        video.__exit__(None, None, None)
+        with (
+            EpisodeRecorder(out / 'episodes.mp4', VIDEO_FPS, (640, 480)) as video,
+            LiveView('sara_ros demo', len(todo)) as view,
+        ):
+            demo = _Demo(client, view, video, log)
+            demo.run(todo)
         return log.write(demo.recorder, children.pids, video.path.name)
 
 
@@ -123,6 +124,7 @@ class _Demo:
             for assignment in group:
                 self._episode(assignment)
             self._client.unload()
+        self._live = None  # the video ends here, the camera does not
 
     def _episode(self, assignment: Assignment) -> None:
         recorder = self.recorder

@@ -8,9 +8,10 @@ import time
 from typing import Final
 
 NS: Final = 1_000_000_000
-ARRIVED_BEFORE_TICK: Final = 0.95
-FINE_STEP_NS: Final = 1_000_000
+ARRIVED_BEFORE_TICK: Final = 0.98
+FINE_STEP_NS: Final = 1_500_000
 COARSE_NS: Final = 6_000_000
+START_MARGIN_NS: Final = 3_000_000
 
 
 class CommandSchedule:
@@ -18,12 +19,12 @@ class CommandSchedule:
     Instants of the command periods, with a phase that follows the arrivals of chunks.
 
     With a fixed phase a chunk waits half a period on average for its tick. Chunks that come at
-    a steady rate let the ticks move, by at most ``max_slew`` of a period each time, to where 95 %
+    a steady rate let the ticks move, by at most ``max_slew`` of a period each time, to where 98 %
     of the chunks arrive ``margin_sec`` before their tick (a stochastic-approximation quantile),
     which saves most of that wait and keeps the rate within ``max_slew``.
 
     :param period_ns: time between commands.
-    :param margin_sec: time between the 95th percentile of the arrivals and the tick.
+    :param margin_sec: time between the 98th percentile of the arrivals and the tick.
     :param max_slew: largest change of one period, as a share of it; 0 keeps the phase fixed.
     """
 
@@ -50,6 +51,12 @@ class CommandSchedule:
                 self._correction_ns = int(ARRIVED_BEFORE_TICK * FINE_STEP_NS)
             else:
                 self._correction_ns = -int((1 - ARRIVED_BEFORE_TICK) * FINE_STEP_NS)
+
+    def restart(self, now_ns: int) -> None:
+        """Put the next tick right after ``now_ns``, where no command has gone out yet."""
+        with self._lock:
+            self.next_ns = now_ns + START_MARGIN_NS
+            self._correction_ns = 0
 
     def advance(self, now_ns: int) -> int:
         """Move on to the first tick after ``now_ns`` and return how many were missed."""
@@ -82,25 +89,38 @@ class CommandTimer:
         self._schedule = schedule
         self._tick = tick
         self._now_ns = monotonic_ns
-        self._stop = Event()
+        self._stopping = False
+        self._wake = Event()
         self._thread = Thread(target=self._run, name='command_timer', daemon=True)
 
     def start(self) -> None:
         """Start ticking."""
         self._thread.start()
 
+    def restart_phase(self, now_ns: int) -> None:
+        """Tick right after ``now_ns`` and go on from there."""
+        self._schedule.restart(now_ns)
+        self._wake.set()
+
     def stop(self) -> None:
         """Stop ticking; no tick is running once this returns."""
-        self._stop.set()
+        self._stopping = True
+        self._wake.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def _run(self) -> None:
         missed = 0
-        while not self._wait():
+        while self._wait():
             self._tick(missed)
             missed = self._schedule.advance(self._now_ns())
 
     def _wait(self) -> bool:
-        delay_ns = self._schedule.next_ns - self._now_ns()
-        return self._stop.wait(max(delay_ns, 0) / NS)
+        """Sleep until the next tick; False when there is none because of :meth:`stop`."""
+        while not self._stopping:
+            delay_ns = self._schedule.next_ns - self._now_ns()
+            if delay_ns <= 0:
+                return True
+            if self._wake.wait(delay_ns / NS):
+                self._wake.clear()
+        return False

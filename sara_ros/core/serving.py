@@ -187,8 +187,11 @@ class ServingLoop:
                 self._drops.add('run_ended')
                 return
             run.chunk_ns = self._now_ns()
-            self._schedule.arrived(run.chunk_ns)
             self._queue.put(chunk, consumed_before=consumed_before)
+            if run.commands == 0:
+                self._timer.restart_phase(run.chunk_ns)
+            else:
+                self._schedule.arrived(run.chunk_ns)
             self.chunks += 1
         self._sink.chunk(chunk)
 

@@ -44,6 +44,7 @@ class GraphClient:
     def __init__(self, *, domain_id: int, watch: Callable[[], None] = lambda: None) -> None:
         """Join the graph."""
         self._watch = watch
+        self._failed: list[Exception] = []
         self._context = rclpy.Context()
         rclpy.init(context=self._context, domain_id=domain_id)
         self.node = Node('session', context=self._context)
@@ -85,6 +86,8 @@ class GraphClient:
         deadline_ns = time.monotonic_ns() + int(timeout_sec * NS)
         while not ready():
             self._watch()
+            if self._failed:
+                raise GraphError('listening to the graph failed') from self._failed[0]
             if time.monotonic_ns() > deadline_ns:
                 raise GraphError(f'{what}: nothing happened within {timeout_sec:g} s')
             time.sleep(POLL_SEC)
@@ -180,3 +183,5 @@ class GraphClient:
             self._executor.spin()
         except ExternalShutdownException:
             return
+        except Exception as err:  # raised again where somebody waits
+            self._failed.append(err)
