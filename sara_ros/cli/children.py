@@ -39,6 +39,7 @@ class Children:
         self._log_dir = log_dir
         self._environment = {**os.environ, **environment}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._pids: dict[str, int] = {}
         log_dir.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Children:
@@ -56,8 +57,8 @@ class Children:
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process identifiers by name."""
-        return {name: process.pid for name, process in self._processes.items()}
+        """Process identifiers by name, those that ended included."""
+        return dict(self._pids)
 
     def start(
         self,
@@ -90,6 +91,7 @@ class Children:
                 start_new_session=True,
                 preexec_fn=_end_with_parent,
             )
+        self._pids[name] = self._processes[name].pid
 
     def check(self) -> None:
         """
@@ -105,22 +107,30 @@ class Children:
                     f'{self._last_lines(name)}'
                 )
 
+    def end(self, name: str) -> None:
+        """Ask one process to end, and kill it if it does not."""
+        _stop([self._processes.pop(name)])
+
     def stop(self) -> None:
         """Ask every process to end, newest first, and kill those that do not."""
-        for process in reversed(self._processes.values()):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_SEC
-        for process in self._processes.values():
-            try:
-                process.wait(max(deadline - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _stop(list(reversed(self._processes.values())))
 
     def _last_lines(self, name: str, count: int = 8) -> str:
         lines = (self._log_dir / f'{name}.log').read_text(errors='replace').splitlines()
         return '\n'.join(f'  {line}' for line in lines[-count:]) or '  (empty)'
+
+
+def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_SEC
+    for process in processes:
+        try:
+            process.wait(max(deadline - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def _ended(code: int) -> str:

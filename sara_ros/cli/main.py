@@ -31,8 +31,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--version', action='version', version=f'sara_ros {__version__}')
     commands = parser.add_subparsers(dest='name', required=True, metavar='COMMAND')
-    _add(commands, 'demo', _demo, 'policies move a simulated arm over ROS 2').add_argument(
-        '--out', type=Path, default=Path('out/demo'), help='folder of the report'
+    demo = _add(commands, 'demo', _demo, 'policies move a simulated arm over ROS 2')
+    demo.add_argument(
+        '--out', type=Path, default=Path('out/demo'), help='folder of the report, made anew'
+    )
+    real = _add(commands, 'demo-real', _demo_real, 'recordings of real sensors through the nodes')
+    real.add_argument(
+        '--out', type=Path, default=Path('out/demo-real'), help='folder of the report, made anew'
+    )
+    real.add_argument(
+        '--data', type=Path, default=Path('../shared/data'), help='folder of the recordings'
     )
     return parser
 
@@ -52,6 +60,13 @@ def _demo(options: argparse.Namespace) -> int:
     from sara_ros.cli.demo import run_demo
 
     print(f'report: {run_demo(options.out)}')
+    return 0
+
+
+def _demo_real(options: argparse.Namespace) -> int:
+    from sara_ros.cli.demo_real import run_demo_real
+
+    print(f'report: {run_demo_real(options.out, options.data)}')
     return 0
 
 

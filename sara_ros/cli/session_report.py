@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
 import os
 from pathlib import Path
 import time
-from typing import Any
+from typing import Final
+
+import rclpy
 
 from sara_ros.evaluation.files import write_json
 from sara_ros.evaluation.machine import describe_machine
@@ -26,6 +28,11 @@ from sara_ros.evaluation.session import (
     Source,
 )
 from sara_ros.nodes.session_recorder import SessionRecorder
+
+REPORT_FILE: Final = 'report.json'
+PAGE_FILE: Final = 'report.html'
+SAMPLES_FILE: Final = 'timing.csv'
+PLOT_FILE: Final = 'timing.png'
 
 
 @dataclass(slots=True)
@@ -46,19 +53,17 @@ class SessionLog:
     def write(self, recorder: SessionRecorder, pids: Mapping[str, int], video: str = '') -> Path:
         """Write all files below ``out`` and return the path of ``report.html``."""
         samples = recorder.samples
-        files = {'timing': 'timing.csv'}
-        write_csv(self.out / files['timing'], samples)
+        files = {'timing': SAMPLES_FILE, 'page': PAGE_FILE}
+        write_csv(self.out / SAMPLES_FILE, samples)
         if samples:
-            files['plot'] = timing_plot(samples, self.out / 'timing.png').name
+            files['plot'] = timing_plot(samples, self.out / PLOT_FILE).name
         if video:
             files['video'] = video
-        files['page'] = 'report.html'
         report = self._session(recorder, pids, files).to_report()
-        write_json(self.out / 'report.json', report)
-        page = self.out / files['page']
+        write_json(self.out / REPORT_FILE, report)
         pictures = {key: self.out / files[key] for key in ('video', 'plot') if key in files}
-        write_html(report, samples, page, **pictures)
-        return page
+        write_html(report, samples, self.out / PAGE_FILE, **pictures)
+        return self.out / PAGE_FILE
 
     def _session(
         self, recorder: SessionRecorder, pids: Mapping[str, int], files: Mapping[str, str]
@@ -98,16 +103,9 @@ class SessionLog:
         )
 
     def _ros(self) -> RosFacts:
-        import rclpy
-
         return RosFacts(
             distro=os.environ.get('ROS_DISTRO', ''),
             rmw=rclpy.get_rmw_implementation_identifier(),
             domain_id=self.domain_id,
             rclpy=version('ros-rclpy'),
         )
-
-
-def rate_of(values: Sequence[Any], duration_sec: float) -> float | None:
-    """Return events per second, or ``None`` when the time is too short to tell."""
-    return round(len(values) / duration_sec, 2) if duration_sec > 0 else None

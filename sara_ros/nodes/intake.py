@@ -75,6 +75,7 @@ class SensorIntake:
         self._transforms = transforms
         self._wanted = wanted
         self._logged_ns: dict[str, int] = {}
+        self.driving_topic = topics[spec.driver.name]
         self.received = 0
         self.newest_stamp_ns = 0
         self.idle = 0

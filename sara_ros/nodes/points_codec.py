@@ -19,7 +19,7 @@ _DTYPES: Final = {
     PointField.UINT16: 'u2', PointField.INT32: 'i4', PointField.UINT32: 'u4',
     PointField.FLOAT32: 'f4', PointField.FLOAT64: 'f8',
 }  # fmt: skip
-_COLOURS: Final = ('r', 'g', 'b')
+_COLOURS: Final = ('red', 'green', 'blue')
 _PACKED: Final = ('rgb', 'rgba')
 
 
@@ -27,7 +27,7 @@ def decode_points(message: PointCloud2, extra: tuple[str, ...] = ()) -> Points:
     """
     Return finite points as ``(N, 3 + len(extra))`` float32: x, y, z in m, then ``extra`` fields.
 
-    Colours asked for as ``r``, ``g``, ``b`` are in 0..1 and also found in a packed ``rgb`` or
+    The columns ``red``, ``green``, ``blue`` are in 0..1 and come from a packed ``rgb`` or
     ``rgba`` field. Points with NaN or infinity in any column are left out.
 
     :raises ObservationError: for missing fields, a short buffer, or no finite point.
@@ -113,25 +113,33 @@ def _unpack_colours(packed: NDArray[Any]) -> list[NDArray[Any]]:
     """Split 0x00RRGGBB, stored as uint32 or as the bits of a float32, into 0..1 columns."""
     if packed.dtype.itemsize != 4:
         raise ObservationError('malformed', f'packed colour has type {packed.dtype}; need 4 bytes')
-    bits = np.ascontiguousarray(packed)
-    bits = (
-        bits.view(bits.dtype.newbyteorder('=').str[0] + 'u4') if bits.dtype.kind == 'f' else bits
-    )
+    bits = np.ascontiguousarray(packed).view(packed.dtype.str[0] + 'u4')
     return [((bits >> shift) & 255).astype(np.float32) / 255 for shift in (16, 8, 0)]
 
 
 def encode_points(
-    points: Points, names: tuple[str, ...], *, stamp_ns: int, frame_id: str
+    positions: Points, colors: NDArray[np.uint8], *, stamp_ns: int, frame_id: str
 ) -> PointCloud2:
-    """Return ``(N, len(names))`` float32 columns as an unorganised cloud."""
-    count, columns = points.shape
-    message = PointCloud2(height=1, width=count, point_step=4 * columns, is_dense=True)
+    """
+    Return a cloud with fields x, y, z, rgb, as RViz and PCL colour it.
+
+    :param positions: ``(N, 3)`` or, for an organised cloud, ``(H, W, 3)``, m.
+    :param colors: uint8 RGB of the same shape.
+    """
+    shape = positions.shape[:-1]
+    height, width = shape if len(shape) == 2 else (1, shape[0])
+    records = np.empty((height, width, 4), np.float32)
+    records[..., :3] = positions.reshape(height, width, 3)
+    red, green, blue = (colors.reshape(-1, 3)[:, i].astype(np.uint32) for i in range(3))
+    packed = (red << 16) | (green << 8) | blue
+    records[..., 3] = packed.view(np.float32).reshape(height, width)
+    message = PointCloud2(height=height, width=width, point_step=16, row_step=16 * width)
     message.header.stamp = to_time(stamp_ns)
     message.header.frame_id = frame_id
-    message.row_step = message.point_step * count
+    message.is_dense = bool(np.isfinite(records[..., :3]).all())
     message.fields = [
         PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-        for index, name in enumerate(names)
+        for index, name in enumerate(('x', 'y', 'z', 'rgb'))
     ]
-    message.data = array('B', np.ascontiguousarray(points, np.float32).tobytes())
+    message.data = array('B', records.tobytes())
     return message

@@ -280,6 +280,7 @@ class PolicyNode(LifecycleNode):
             elapsed_sec = run.elapsed_sec(time.monotonic_ns())
             self._runs.feedback(run.commands, elapsed_sec, self._last_action)
         if loop is not None and self._intake is not None:
+            message.driving_topic = self._intake.driving_topic
             message.observations_received = self._intake.received
             message.newest_observation_stamp = to_time(self._intake.newest_stamp_ns)
             message.observations_idle = self._intake.idle

@@ -70,10 +70,9 @@ class SessionRecorder:
         """Counters of all activations, and drops under ``dropped <reason>``."""
         return self._earlier + self._latest
 
-    def recent_ms(self, count: int = 400) -> list[float]:
-        """Return the latest sensor-to-command times of counted commands, ms."""
-        recent = list(self._samples.values())[-count:]
-        return [sample.total_ms for sample in recent if sample.counted and sample.total_ms]
+    def samples_of(self, episode: int) -> list[CommandSample]:
+        """Return the commands of one episode so far."""
+        return [sample for sample in self.samples if sample.episode == episode]
 
     def _counted(self, topic: str, callback: Callable[[Any], None]) -> Callable[[Any], None]:
         def receive(message: Any) -> None:
@@ -118,8 +117,9 @@ class SessionRecorder:
         if latest['observations_received'] < self._latest['observations_received']:
             self._earlier += self._latest
         self._latest = latest
-        newest_ns = to_ns(message.newest_observation_stamp)
-        self.frames.received(int(message.observations_received), newest_ns)
+        if message.driving_topic == 'image_raw':
+            newest_ns = to_ns(message.newest_observation_stamp)
+            self.frames.received(int(message.observations_received), newest_ns)
 
     def _on_success(self, message: Bool) -> None:
         self.success = message.data

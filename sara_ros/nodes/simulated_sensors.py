@@ -118,12 +118,8 @@ class SimulatedSensors:
         rgb, depth = self._rig.rgb_depth(self._world.data, FRONT.name, *self._depth)
         intrinsics = self._rig.intrinsics(FRONT.name, *self._depth)
         points, colors = depth_to_points(depth, intrinsics, rgb)
-        columns = np.hstack([points, colors.astype(np.float32) / 255])
         self._publish(
-            'points',
-            encode_points(
-                columns, ('x', 'y', 'z', 'r', 'g', 'b'), stamp_ns=stamp_ns, frame_id=FRONT.frame
-            ),
+            'points', encode_points(points, colors, stamp_ns=stamp_ns, frame_id=FRONT.frame)
         )
 
     def _wanted(self, topic: str) -> bool:

@@ -1,0 +1,182 @@
+"""The player node: a recording behind the topics a robot would have, stamped now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+import time
+from typing import Any, Final
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
+from std_srvs.srv import Trigger
+
+from sara_ros.core import ParameterError
+from sara_ros.evaluation.recordings import (
+    DepthScenes,
+    RecordedSimulation,
+    Recording,
+    RobotVideo,
+    Step,
+)
+from sara_ros.nodes import qos
+from sara_ros.nodes.image_codec import camera_info, encode_image
+from sara_ros.nodes.parameters import ParameterSpec, declare, value
+from sara_ros.nodes.points_codec import encode_points
+from sara_ros.nodes.process import run_node
+from sara_ros.nodes.ros_time import NS
+from sara_ros.nodes.state_codec import encode_joint_state, encode_pose
+from sara_ros.sim.scene import BASE_FRAME, FRONT
+
+PARAMETERS: Final = (
+    ParameterSpec('recording', '', "What to play: 'lerobot', 'scenes' or 'simulation'.",
+                  read_only=True),
+    ParameterSpec('folder', '', 'Folder of the recording.', read_only=True),
+    ParameterSpec('episode', 0, 'Episode of a LeRobot folder.', low=0, high=2**31 - 1,
+                  read_only=True),
+    ParameterSpec('instruction', 'reach the red block', 'What a recorded simulation does.',
+                  read_only=True),
+    ParameterSpec('steps', 0, 'Steps of a LeRobot episode to play; 0: all.', low=0,
+                  high=2**31 - 1, read_only=True),
+)  # fmt: skip
+
+
+def open_recording(node: Node) -> Recording:
+    """
+    Open what the parameters of ``node`` name.
+
+    :raises ParameterError: when there is no such recording.
+    """
+    kinds: dict[str, Callable[[], Recording]] = {
+        'lerobot': lambda: RobotVideo(
+            Path(value(node, 'folder')), value(node, 'episode'), value(node, 'steps')
+        ),
+        'scenes': lambda: DepthScenes(Path(value(node, 'folder'))),
+        'simulation': lambda: RecordedSimulation(value(node, 'instruction'), seed=1),
+    }
+    kind = value(node, 'recording')
+    if kind not in kinds:
+        raise ParameterError(f"parameter 'recording' is '{kind}'; known: {', '.join(kinds)}")
+    return kinds[kind]()
+
+
+class PlayerNode(Node):
+    """
+    Plays a recording once ``~/play`` is called.
+
+    ``~/progress`` says how many messages went out on each topic, and 'finished' at the end.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        """
+        Open the recording.
+
+        :raises ParameterError: when it cannot be opened.
+        """
+        super().__init__('player', **kwargs)
+        declare(self, PARAMETERS)
+        self._recording = open_recording(self)
+        self._published: Counter[str] = Counter()
+        self._stopping = Event()
+        self._thread: Thread | None = None
+        self._outputs = {
+            topic: self.create_publisher(kind, topic, qos.SENSOR)
+            for topic, kind in (
+                ('image_raw', Image), ('camera_info', CameraInfo), ('wrist/image_raw', Image),
+                ('points', PointCloud2), ('joint_states', JointState), ('ee_pose', PoseStamped),
+            )
+        }  # fmt: skip
+        self._progress = self.create_publisher(DiagnosticStatus, '~/progress', qos.LATCHED)
+        self._play = self.create_service(Trigger, '~/play', self._on_play)
+        self._report('ready')
+
+    def close(self) -> None:
+        """Stop playing."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5.0)
+
+    def _on_play(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if self._thread is not None:
+            response.message = 'the recording was played already; start another player'
+            return response
+        self._thread = Thread(target=self._run, name='player', daemon=True)
+        self._thread.start()
+        response.success = True
+        return response
+
+    def _run(self) -> None:
+        period_ns = round(NS / self._recording.rate_hz)
+        due_ns = time.monotonic_ns()
+        for step in self._recording.steps():
+            if self._stopping.wait(max(due_ns - time.monotonic_ns(), 0) / NS):
+                return
+            self._publish_step(step)
+            # A step that was late is not made up for by a burst.
+            due_ns = max(due_ns + period_ns, time.monotonic_ns())
+        self._report('finished')
+
+    def _publish_step(self, step: Step) -> None:
+        stamp_ns = int(self.get_clock().now().nanoseconds)
+        if step.joints:
+            positions = np.array(list(step.joints.values()), np.float32)
+            self._publish(
+                'joint_states', encode_joint_state(list(step.joints), positions, stamp_ns=stamp_ns)
+            )
+        if step.pose is not None:
+            self._publish(
+                'ee_pose', encode_pose(step.pose, stamp_ns=stamp_ns, frame_id=BASE_FRAME)
+            )
+        if step.cloud is not None:
+            cloud = step.cloud
+            self._publish(
+                'points',
+                encode_points(
+                    cloud.positions, cloud.colors, stamp_ns=stamp_ns, frame_id=cloud.frame
+                ),
+            )
+        # The front picture goes last, since it drives most policies.
+        for name in sorted(step.images, key=lambda name: name == FRONT.name):
+            self._publish_image(name, step.images[name], stamp_ns)
+
+    def _publish_image(self, name: str, rgb: Any, stamp_ns: int) -> None:
+        message = encode_image(rgb, stamp_ns=stamp_ns, frame_id=f'{name}_camera_optical_frame')
+        if name != FRONT.name:
+            self._publish(f'{name}/image_raw', message)
+            return
+        # Recordings carry no calibration; a K of zeros says so (sensor_msgs/CameraInfo).
+        self._publish(
+            'camera_info',
+            camera_info(
+                width=message.width,
+                height=message.height,
+                intrinsics=(0.0, 0.0, 0.0, 0.0),
+                stamp_ns=stamp_ns,
+                frame_id=message.header.frame_id,
+            ),
+        )
+        self._publish('image_raw', message)
+
+    def _publish(self, topic: str, message: Any) -> None:
+        self._outputs[topic].publish(message)
+        self._published[topic] += 1
+
+    def _report(self, state: str) -> None:
+        counts = [KeyValue(key=topic, value=str(n)) for topic, n in self._published.items()]
+        self._progress.publish(
+            DiagnosticStatus(name=self.get_fully_qualified_name(), message=state, values=counts)
+        )
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node in its own process."""
+    return run_node(PlayerNode, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
