@@ -50,10 +50,7 @@ def run_demo_real(out: Path, data: Path) -> Path:
 
 
 def _parts(data: Path) -> tuple[list[Part], list[str]]:
-    notes = [
-        'Recordings are open loop: the actions do not change what is seen next, so success is '
-        'not judged.'
-    ]
+    notes = ['Recordings are open loop: actions do not change what comes next; none is judged.']
     parts = [part for part in (_robot_video(data), _scenes(data)) if part is not None]
     if not parts:
         notes.append(f"'{data}' holds no recordings; a recorded simulation is played instead.")

@@ -1,0 +1,30 @@
+"""Start the MuJoCo tabletop with a policy that moves its arm."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+SHARE = FindPackageShare('sara_ros')
+
+
+def generate_launch_description():
+    """Return the simulator and bringup.launch.py."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument('seed', default_value='0', description='Layout of the scene.'),
+            IncludeLaunchDescription(PathJoinSubstitution([SHARE, 'launch', 'bringup.launch.py'])),
+            Node(
+                package='sara_ros',
+                executable='simulator',
+                name='simulator',
+                namespace=LaunchConfiguration('namespace'),
+                parameters=[
+                    PathJoinSubstitution([SHARE, 'config', 'simulator.yaml']),
+                    {'seed': LaunchConfiguration('seed')},
+                ],
+                output='screen',
+            ),
+        ]
+    )
