@@ -8,6 +8,7 @@ from pathlib import Path
 import time
 from typing import Final
 
+from sara_ros.cli.children import ChildError
 from sara_ros.cli.stage import Assignment, Stage
 from sara_ros.core import SCRIPTED_EXPERT
 from sara_ros.core.resources import package_folder
@@ -72,9 +73,15 @@ def _run_episode(stage: Stage, assignment: Assignment) -> None:
             succeeded_sec.append(time.monotonic())
         return not succeeded_sec or time.monotonic() - succeeded_sec[0] < LINGER_SEC
 
-    result = client.run(
-        assignment.instruction, timeout_sec=EPISODE_TIMEOUT_SEC, while_running=go_on
-    )
+    try:
+        result = client.run(
+            assignment.instruction, timeout_sec=EPISODE_TIMEOUT_SEC, while_running=go_on
+        )
+    except ChildError as err:
+        raise ChildError(
+            f"'{assignment.instruction}' was not finished: {err}\n"
+            'Without commands the arm holds still.'
+        ) from err
     ended_here = result.termination_reason == RunPolicy.Result.CANCELED
     note = f'ended {LINGER_SEC:g} s after success' if ended_here else ''
     stage.finish(assignment, result, success=recorder.success, note=note)

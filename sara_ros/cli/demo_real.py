@@ -108,7 +108,9 @@ class _Playback:
         stage, part = self._stage, self._part
         stage.children.start(self._player, part.player, module='player')
         stage.load(part.policy, {'static_transforms': part.recording.transforms or ['']})
-        stage.client.wait_until(self._play.service_is_ready, 'start of the player', 60.0)
+        stage.client.wait_until(
+            lambda: self._progress.message == 'ready', 'start of the player', 60.0
+        )
         assignment = Assignment(part.policy, part.recording.instruction)
         while not self._finished:
             stage.begin(assignment)
@@ -127,7 +129,7 @@ class _Playback:
         return self._progress.message == 'finished'
 
     def _watch(self, assignment: Assignment) -> bool:
-        if self._progress.message == 'ready' and not self._asked:
+        if not self._asked:
             self._asked = True
             self._play.call_async(Trigger.Request())
         self._stage.show(assignment, 'running')

@@ -31,18 +31,44 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument('--version', action='version', version=f'sara_ros {__version__}')
     commands = parser.add_subparsers(dest='name', required=True, metavar='COMMAND')
+
     demo = _add(commands, 'demo', _demo, 'policies move a simulated arm over ROS 2')
-    demo.add_argument(
-        '--out', type=Path, default=Path('out/demo'), help='folder of the report, made anew'
-    )
+    demo.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the report')
+    demo.add_argument('--gif', type=Path, help='also write the video as a GIF')
+
     real = _add(commands, 'demo-real', _demo_real, 'recordings of real sensors through the nodes')
     real.add_argument(
-        '--out', type=Path, default=Path('out/demo-real'), help='folder of the report, made anew'
+        '--out', type=Path, default=Path('out/demo-real'), help='folder of the report'
     )
     real.add_argument(
         '--data', type=Path, default=Path('../shared/data'), help='folder of the recordings'
     )
+
+    models = _add(commands, 'models', _models, 'list and verify models')
+    _models_dir(models)
+
+    train = _add(commands, 'train', _train, 'train a model by its recipe; resumes when stopped')
+    train.add_argument('recipe', help='rt2-tabletop, pct-tabletop or rt2-g1')
+    train.add_argument('--model-id', default='', help='another name for the model')
+    train.add_argument('--work', type=Path, help='folder of frames and state; out/train/MODEL')
+    train.add_argument('--steps', type=int, default=0, help="0: the recipe's")
+    train.add_argument('--threads', type=int, default=2, help='CPU threads')
+    train.add_argument('--data', type=Path, help='LeRobot folder, for rt2-g1')
+    _models_dir(train)
+
+    evaluate = _add(commands, 'evaluate', _evaluate, 'closed-loop success on held-out seeds')
+    evaluate.add_argument('model', help='folder below the models')
+    evaluate.add_argument('--attention-backend', default='', help="empty: the model's own")
+    evaluate.add_argument('--episodes', type=int, default=15, help='episodes of each task')
+    evaluate.add_argument('--processes', type=int, default=2, help='processes at once')
+    evaluate.add_argument('--json', type=Path, help='write the result to this file')
+    evaluate.add_argument('--record', action='store_true', help='write it into policy.json')
+    _models_dir(evaluate)
     return parser
+
+
+def _models_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--models', type=Path, help='folder of the models; empty: of the package')
 
 
 def _add(
@@ -59,7 +85,13 @@ def _add(
 def _demo(options: argparse.Namespace) -> int:
     from sara_ros.cli.demo import run_demo
 
-    print(f'report: {run_demo(options.out)}')
+    page = run_demo(options.out)
+    print(f'report: {page}')
+    if options.gif is not None:
+        from sara_ros.cli.stage import VIDEO_FILE
+        from sara_ros.evaluation.gif import write_gif
+
+        write_gif(page.with_name(VIDEO_FILE), options.gif)
     return 0
 
 
@@ -68,6 +100,49 @@ def _demo_real(options: argparse.Namespace) -> int:
 
     print(f'report: {run_demo_real(options.out, options.data)}')
     return 0
+
+
+def _models(options: argparse.Namespace) -> int:
+    from sara_ros.cli.models import show_models
+
+    return 0 if show_models(_models_of(options)) else 1
+
+
+def _train(options: argparse.Namespace) -> int:
+    from sara_ros.cli.train import train
+
+    folder = train(
+        options.recipe,
+        model_id=options.model_id,
+        models_dir=_models_of(options),
+        work=options.work,
+        steps=options.steps,
+        threads=options.threads,
+        data=options.data,
+    )
+    print(f'model: {folder}')
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from sara_ros.cli.evaluate import evaluate_model
+
+    evaluate_model(
+        _models_of(options),
+        options.model,
+        attention_backend=options.attention_backend,
+        episodes=options.episodes,
+        processes=options.processes,
+        json_path=options.json,
+        record=options.record,
+    )
+    return 0
+
+
+def _models_of(options: argparse.Namespace) -> Path:
+    from sara_ros.core.resources import package_folder
+
+    return options.models or package_folder('models')
 
 
 if __name__ == '__main__':

@@ -67,7 +67,10 @@ def decode_compressed(message: CompressedImage) -> Rgb:
     :raises ObservationError: when the data is not a picture.
     """
     data = np.frombuffer(message.data, np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    try:
+        picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    except cv2.error:  # a picture larger than OpenCV's limit
+        picture = None
     if picture is None:
         raise ObservationError(
             'malformed',

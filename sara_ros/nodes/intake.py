@@ -8,11 +8,14 @@ from typing import Any, Final
 
 from geometry_msgs.msg import PoseStamped
 import numpy as np
+from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image, JointState, PointCloud2
 
-from sara_ros.core import ObservationError, ObservationSpec, PolicySpec
+from sara_ros.core import ObservationError, ObservationSpec, ParameterError, PolicySpec
 from sara_ros.core.drops import DropCounter
+from sara_ros.core.errors import describe
 from sara_ros.core.observation import Array
 from sara_ros.core.observation_buffer import ObservationBuffer, Sample
 from sara_ros.nodes import qos
@@ -67,7 +70,11 @@ class SensorIntake:
         transforms: StaticTransforms,
         wanted: Callable[[], bool],
     ) -> None:
-        """Subscribe to one topic per need; needs on the same topic share a subscription."""
+        """
+        Subscribe to one topic per need; needs on the same topic share a subscription.
+
+        :raises ParameterError: for a topic that has no valid name, or would need two types.
+        """
         self._node = node
         self._spec = spec
         self._buffer = buffer
@@ -82,12 +89,13 @@ class SensorIntake:
         by_topic: dict[str, list[ObservationSpec]] = {}
         for need in spec.observations:
             by_topic.setdefault(topics[need.name], []).append(need)
-        self._subscriptions = [
-            node.create_subscription(
-                message_type(needs[0], topic), topic, self._callback(needs), qos.SENSOR
-            )
-            for topic, needs in by_topic.items()
-        ]
+        self._subscriptions: list[Subscription] = []
+        try:
+            for topic, sharing in by_topic.items():
+                self._subscriptions.append(self._subscribe(topic, sharing))
+        except ParameterError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Unsubscribe."""
@@ -95,11 +103,24 @@ class SensorIntake:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
+    def _subscribe(self, topic: str, needs: list[ObservationSpec]) -> Subscription:
+        types = {message_type(need, topic) for need in needs}
+        names = ', '.join(f'topics.{need.name}' for need in needs)
+        if len(types) > 1:
+            found = ' and '.join(sorted(kind.__name__ for kind in types))
+            raise ParameterError(f"{names}: '{topic}' cannot be of type {found} at once")
+        try:
+            return self._node.create_subscription(
+                types.pop(), topic, self._callback(needs), qos.SENSOR
+            )
+        except NameValidationException as err:
+            raise ParameterError(f"{names} is '{topic}': {describe(err)}") from err
+
     def _callback(self, needs: list[ObservationSpec]) -> Callable[[Any], None]:
         drives = any(need.name == self._spec.driver.name for need in needs)
 
         def receive(message: Any) -> None:
-            received_ns = time.monotonic_ns()
+            received_ns, now_ns = time.monotonic_ns(), self._node.get_clock().now().nanoseconds
             if drives:
                 self.received += 1
                 self.newest_stamp_ns = to_ns(message.header.stamp)
@@ -107,18 +128,20 @@ class SensorIntake:
                 self.idle += drives
                 return
             for need in needs:
-                self._store(need, message, received_ns)
+                self._store(need, message, received_ns, now_ns)
 
         return receive
 
-    def _store(self, need: ObservationSpec, message: Any, received_ns: int) -> None:
-        now_ns = self._node.get_clock().now().nanoseconds
+    def _store(self, need: ObservationSpec, message: Any, received_ns: int, now_ns: int) -> None:
         stamp_ns = to_ns(message.header.stamp)
         try:
             self._check_stamp(need, stamp_ns, now_ns)
             value = self._decode(need, message)
         except ObservationError as err:
             self._refuse(need, err)
+            return
+        except Exception as err:  # no message may end the process
+            self._refuse(need, ObservationError('undecodable', describe(err)))
             return
         value.flags.writeable = False
         self._buffer.add(need.name, Sample(value, stamp_ns, now_ns, received_ns))

@@ -9,6 +9,7 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from sara_ros.core import ParameterError
 
@@ -67,6 +68,8 @@ def declare(node: Node, specs: Sequence[ParameterSpec]) -> None:
             raise ParameterError(
                 f"parameter '{spec.name}' of node {node.get_name()}: {err}; {spec.description}"
             ) from err
+        if node.get_parameter_type(spec.name) == Parameter.Type.NOT_SET:  # an empty list is
+            node.set_parameters([Parameter(spec.name, value=spec.default)])
 
 
 def value(node: Node, name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 from threading import Event, Thread
 import time
@@ -83,7 +84,8 @@ class PlayerNode(Node):
         self._recording = open_recording(self)
         self._published: Counter[str] = Counter()
         self._stopping = Event()
-        self._thread: Thread | None = None
+        self._playing = Event()
+        self._thread = Thread(target=self._run, name='player', daemon=True)
         self._outputs = {
             topic: self.create_publisher(kind, topic, qos.SENSOR)
             for topic, kind in (
@@ -93,27 +95,30 @@ class PlayerNode(Node):
         }  # fmt: skip
         self._progress = self.create_publisher(DiagnosticStatus, '~/progress', qos.LATCHED)
         self._play = self.create_service(Trigger, '~/play', self._on_play)
-        self._report('ready')
+        self._thread.start()
 
     def close(self) -> None:
         """Stop playing."""
         self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout=5.0)
+        self._playing.set()
+        self._thread.join(timeout=5.0)
 
     def _on_play(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._thread is not None:
+        response.success = not self._playing.is_set()
+        if not response.success:
             response.message = 'the recording was played already; start another player'
-            return response
-        self._thread = Thread(target=self._run, name='player', daemon=True)
-        self._thread.start()
-        response.success = True
+        self._playing.set()
         return response
 
     def _run(self) -> None:
+        steps = self._recording.steps()
+        # The first step opens files and decoders, which must not delay the second.
+        first = next(steps, None)
+        self._report('ready')
+        self._playing.wait()
         period_ns = round(NS / self._recording.rate_hz)
         due_ns = time.monotonic_ns()
-        for step in self._recording.steps():
+        for step in chain([] if first is None else [first], steps):
             if self._stopping.wait(max(due_ns - time.monotonic_ns(), 0) / NS):
                 return
             self._publish_step(step)

@@ -8,7 +8,8 @@ import time
 from typing import Any, Final
 
 from geometry_msgs.msg import TwistStamped
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import JointTrajectory
@@ -22,6 +23,7 @@ from sara_ros.core.serving import Command, ServingLoop
 from sara_ros.nodes import command_codec as codec
 from sara_ros.nodes import qos
 from sara_ros.nodes.intake import SensorIntake, default_topic
+from sara_ros.nodes.managed import ManagedNode
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import bring_up, run_node
 from sara_ros.nodes.ros_time import to_time
@@ -56,7 +58,7 @@ PARAMETERS: Final = (
 )  # fmt: skip
 
 
-class PolicyNode(LifecycleNode):
+class PolicyNode(ManagedNode):
     """
     Serves one policy.
 
@@ -76,6 +78,7 @@ class PolicyNode(LifecycleNode):
         self._policy: Policy | None = None
         self._loop: ServingLoop | None = None
         self._intake: SensorIntake | None = None
+        self._publishers_of_policy: list[Any] = []
         self._drops = DropCounter()
         self._last_error = ''
         self._last_action: Any = []
@@ -86,23 +89,20 @@ class PolicyNode(LifecycleNode):
             String, '~/instruction', self._on_instruction, qos.COMMAND
         )
         self._stop = self.create_service(Trigger, '~/stop', self._on_stop)
-        self._status_timer = self.create_timer(0.2, self._publish_status)
+        # Not on ROS time: without a /clock the status is what tells people that it is missing.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._status_timer = self.create_timer(0.2, self._publish_status, clock=steady)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up the model; on failure the node stays unconfigured and says why."""
-        try:
-            self._configure()
-        except SaraError as err:
-            self._error(f'cannot configure: {err}')
+        if not self.attempt('configure', self._configure):
+            self._release()
             return TransitionCallbackReturn.FAILURE
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the sensors and start the serving threads."""
-        try:
-            self._activate()
-        except SaraError as err:
-            self._error(f'cannot activate: {err}')
+        if not self.attempt('activate', self._activate):
             return TransitionCallbackReturn.FAILURE
         self.get_logger().info(f"serving '{self._spec.model_id}'")
         return super().on_activate(state)
@@ -114,14 +114,29 @@ class PolicyNode(LifecycleNode):
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Release the model."""
-        self._policy = None
-        for publisher in self._publishers_of_policy:
-            self.destroy_lifecycle_publisher(publisher)
+        self._release()
         return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """End the run in progress and release the model."""
+        self.close()
+        self._release()
+        return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Return to unconfigured after a transition that failed half way."""
+        self.close()
+        self._release()
+        return super().on_error(state)
 
     def close(self) -> None:
         """Hold still before the process ends."""
         self._deactivate(TerminationReason.SHUTDOWN, 'the node is shutting down')
+
+    def report_error(self, text: str) -> None:
+        """Log an error and keep it for the status."""
+        self._last_error = text
+        super().report_error(text)
 
     @property
     def _spec(self) -> Any:
@@ -130,6 +145,7 @@ class PolicyNode(LifecycleNode):
         return self._policy.spec
 
     def _configure(self) -> None:
+        self._last_error = ''
         started = time.monotonic()
         limit_threads(value(self, 'torch_threads'))
         policy = load_policy(
@@ -153,7 +169,7 @@ class PolicyNode(LifecycleNode):
         create = self.create_lifecycle_publisher
         self._chunk = create(msg.ActionChunk, '~/action_chunk', qos.COMMAND)
         self._timing = create(msg.InferenceTiming, '~/timing', qos.COMMAND)
-        self._publishers_of_policy = [self._chunk, self._timing]
+        self._publishers_of_policy += [self._chunk, self._timing]
         if self._spec.action.kind == 'end_effector_delta':
             self._outputs: list[tuple[Any, Callable[..., Any]]] = [
                 (create(msg.EndEffectorAction, '~/action', qos.COMMAND), codec.encode_action),
@@ -163,6 +179,16 @@ class PolicyNode(LifecycleNode):
             trajectory = create(JointTrajectory, '~/joint_trajectory', qos.COMMAND)
             self._outputs = [(trajectory, codec.encode_trajectory)]
         self._publishers_of_policy += [publisher for publisher, _ in self._outputs]
+
+    def _release(self) -> None:
+        """Forget the model and what was made for it."""
+        for publisher in self._publishers_of_policy:
+            self.destroy_lifecycle_publisher(publisher)
+        self._publishers_of_policy.clear()
+        # The next model may want another topic under the same name.
+        for name in self.get_parameters_by_prefix('topics'):
+            self.undeclare_parameter(f'topics.{name}')
+        self._policy = None
 
     def _activate(self) -> None:
         policy = self._policy
@@ -190,6 +216,7 @@ class PolicyNode(LifecycleNode):
             topics=topics, transforms=transforms, wanted=lambda: loop.run is not None,
         )  # fmt: skip
         self._loop = loop
+        self._last_action = []
         loop.start()
 
     def _deactivate(self, reason: TerminationReason, message: str) -> None:
@@ -220,7 +247,7 @@ class PolicyNode(LifecycleNode):
         """Log the end of a run; called from any serving thread."""
         text = f'run ended: {result.reason.value}: {result.message} ({result.commands} commands)'
         if result.reason is TerminationReason.MODEL_ERROR:
-            self._error(text)
+            self.report_error(text)
         else:
             self.get_logger().info(text)
 
@@ -248,7 +275,7 @@ class PolicyNode(LifecycleNode):
         try:
             self._begin_run(message.data, RunLimits(), lambda _: None)
         except SaraError as err:
-            self._error(f'instruction refused: {err}')
+            self.report_error(f'instruction refused: {err}')
 
     def _on_stop(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = True
@@ -259,14 +286,10 @@ class PolicyNode(LifecycleNode):
     def _now_ns(self) -> int:
         return int(self.get_clock().now().nanoseconds)
 
-    def _error(self, text: str) -> None:
-        self._last_error = text
-        self.get_logger().error(text)
-
     def _publish_status(self) -> None:
         loop, run = self._loop, self._loop.run if self._loop else None
         message = msg.PolicyStatus(
-            state='active' if loop else 'inactive' if self._policy else 'unconfigured',
+            state=self.state_label,
             last_error=self._last_error,
             **codec.counts_by_reason(self._drops.counts()),
         )

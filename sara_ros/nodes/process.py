@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from queue import SimpleQueue
 import signal
 import sys
-from threading import Event, Thread
-from typing import Protocol
+from threading import Thread
+import time
+from typing import Final, Protocol
 
 import rclpy
+from rclpy.exceptions import NameValidationException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from sara_ros.core import SaraError
+from sara_ros.core import ParameterError, SaraError
+from sara_ros.core.errors import describe
+
+CLOSE_TIMEOUT_SEC: Final = 5.0
+LAST_ANSWERS_SEC: Final = 0.1
+"""How long callbacks still run once a node is closed, so that clients learn how it ended."""
 
 
 class ClosableNode(Protocol):
@@ -32,20 +40,27 @@ def run_node(create: Callable[[], Node], arguments: list[str] | None = None) -> 
     Signals are handled here rather than by rclpy, whose handler invalidates the context before
     a node could still tell the robot to hold.
     """
-    rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    stop = Event()
+    stop: SimpleQueue[None] = SimpleQueue()  # may be put to in a signal handler, unlike an Event
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda *_: stop.put(None))
     try:
-        node = create()
-    except SaraError as err:
-        print(f'error: {err}', file=sys.stderr)
-        rclpy.try_shutdown()
+        _init(arguments)
+        return _spin(create(), stop)
+    except (SaraError, NameValidationException) as err:
+        print(f'error: {describe(err)}', file=sys.stderr)
         return 2
-    return _spin(node, stop)
+    finally:
+        rclpy.try_shutdown()
 
 
-def _spin(node: Node, stop: Event) -> int:
+def _init(arguments: list[str] | None) -> None:
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as err:  # what rcl says of arguments and parameter files
+        raise ParameterError(str(err)) from err
+
+
+def _spin(node: Node, stop: SimpleQueue[None]) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     failed: list[BaseException] = []
@@ -58,24 +73,32 @@ def _spin(node: Node, stop: Event) -> int:
         except BaseException as err:
             failed.append(err)
         finally:
-            stop.set()
+            stop.put(None)
 
     thread = Thread(target=spin, name='executor', daemon=True)
     thread.start()
-    stop.wait()
-    _close(node)
+    stop.get()
+    _close(node, executor, thread)
     executor.shutdown(timeout_sec=1.0)
     thread.join(timeout=2.0)
     node.destroy_node()
-    rclpy.try_shutdown()
     if failed:
         raise failed[0]
     return 0
 
 
-def _close(node: Node) -> None:
+def _close(node: Node, executor: SingleThreadedExecutor, thread: Thread) -> None:
+    """Close the node between two callbacks; beside one where that one does not return."""
     close = getattr(node, 'close', None)
-    if close is not None:
+    if close is None:
+        return
+    closed = executor.create_task(close)
+    deadline = time.monotonic() + CLOSE_TIMEOUT_SEC
+    while thread.is_alive() and not closed.done() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    if closed.done():
+        time.sleep(LAST_ANSWERS_SEC)
+    else:
         close()
 
 

@@ -74,9 +74,10 @@ class RunServer:
             ended.set_result(result)
             self._node.executor.wake()
 
-        limits = RunLimits(timeout_sec=goal.request.timeout_sec, max_steps=goal.request.max_steps)
+        wanted = goal.request
         try:
-            self._begin(goal.request.instruction, limits, done)
+            limits = RunLimits(timeout_sec=wanted.timeout_sec, max_steps=wanted.max_steps)
+            self._begin(wanted.instruction, limits, done)
         except SaraError as err:
             goal.abort()
             self._node.get_logger().error(f'goal refused: {err}')

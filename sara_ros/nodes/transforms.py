@@ -71,11 +71,14 @@ def pose_matrix(pose: NDArray[Any]) -> Matrix:
     """
     Return the 4x4 matrix of x, y, z, qx, qy, qz, qw.
 
-    :raises ValueError: for a quaternion that is not of unit length within 1 %.
+    :raises ValueError: for NaN, and a quaternion that is not of unit length within 1 %.
     """
-    x, y, z, w = pose[3:]
-    if abs(np.linalg.norm(pose[3:]) - 1) > 0.01:
+    length = np.linalg.norm(pose[3:])
+    if not np.isfinite(pose).all():
+        raise ValueError('not all numbers are finite')
+    if abs(length - 1) > 0.01:
         raise ValueError(f'quaternion {pose[3:]} is not of unit length')
+    x, y, z, w = pose[3:] / length
     matrix = np.eye(4)
     matrix[:3, :3] = [
         [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],

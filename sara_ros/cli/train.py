@@ -1,0 +1,54 @@
+"""Trains a model by its recipe."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from sara_ros.training.recipes import recipe_config
+from sara_ros.training.recorded import RecordedConfig, train_recorded
+from sara_ros.training.tabletop import train_tabletop
+
+
+def train(
+    recipe: str,
+    *,
+    model_id: str,
+    models_dir: Path,
+    work: Path | None,
+    steps: int,
+    threads: int,
+    data: Path | None,
+) -> Path:
+    """
+    Train, and return the folder of the model.
+
+    :param model_id: name of the model; empty for the recipe's.
+    :param work: folder of frames and training state; the run resumes from what it holds.
+    :param steps: training steps; 0 for the recipe's.
+    """
+    name = model_id or recipe
+    config = recipe_config(
+        recipe,
+        model_id=name,
+        models_dir=models_dir,
+        work=work or Path('out/train') / name,
+        data=data,
+        command=f'sara-ros train {recipe}' + (f' --steps {steps}' if steps else ''),
+    )
+    config = replace(config, threads=threads)
+    if steps:
+        config = replace(config, recipe=replace(config.recipe, steps=steps))
+    with progress_bar() as bar:
+        if isinstance(config, RecordedConfig):
+            return train_recorded(config, bar)
+        return train_tabletop(config, bar)
+
+
+def progress_bar() -> Progress:
+    """Return a bar with counts and the time that remains."""
+    return Progress(
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    )
