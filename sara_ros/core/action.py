@@ -33,6 +33,11 @@ class ActionChunk:
                 f'action chunk has shape {self.values.shape}; expected (horizon, dimensions), '
                 'both at least 1'
             )
+        if self.uncertainty is not None and self.uncertainty.shape != self.values.shape[:1]:
+            raise ActionError(
+                f'uncertainty has shape {self.uncertainty.shape} beside values of shape '
+                f'{self.values.shape}; expected one number a step'
+            )
 
     @property
     def horizon(self) -> int:

@@ -110,10 +110,9 @@ class CommandTimer:
             self._thread.join()
 
     def _run(self) -> None:
-        missed = 0
         while self._wait():
-            self._tick(missed)
-            missed = self._schedule.advance(self._now_ns())
+            # Before the tick: a restart of the phase during the tick must not be moved on.
+            self._tick(self._schedule.advance(self._now_ns()))
 
     def _wait(self) -> bool:
         """Sleep until the next tick; False when there is none because of :meth:`stop`."""

@@ -1,5 +1,8 @@
 """One class per family of errors; each message names the value, the place and what to change."""
 
+from pathlib import Path
+import traceback
+
 
 class SaraError(Exception):
     """Base of every error this package raises on purpose."""
@@ -32,3 +35,13 @@ class ObservationError(SaraError):
         """Keep the counting name beside the message for people."""
         super().__init__(message)
         self.reason = reason
+
+
+def describe(err: BaseException) -> str:
+    """Return an error in one line: our own as it is, any other with its kind and place."""
+    text = ' '.join(str(err).replace('^', '').split())
+    if isinstance(err, SaraError):
+        return text
+    frames = traceback.extract_tb(err.__traceback__)
+    place = f' ({Path(frames[-1].filename).name}:{frames[-1].lineno})' if frames else ''
+    return f'{type(err).__name__}: {text}{place}'

@@ -40,7 +40,11 @@ class Fields:
 
     def number(self, name: str, default: float = _REQUIRED) -> float:
         """Return a number."""
-        return float(self._get(name, default, (int, float), 'a number'))
+        value = self._get(name, default, (int, float), 'a number')
+        try:
+            return float(value)
+        except OverflowError as err:
+            raise SpecError(f'{self._place}.{name}: {value!r:.20}... is too large') from err
 
     def integer(self, name: str, default: int = _REQUIRED) -> int:
         """Return a whole number."""

@@ -15,8 +15,8 @@ from sara_ros.core.spec import ObservationSpec, PolicySpec
 from sara_ros.core.timing import TimingRecord
 
 NS: Final = 1_000_000_000
-KEPT_SAMPLES: Final = 64
-"""Samples remembered per sensor: enough for a 500 Hz joint stream beside a 10 Hz camera."""
+MOST_SAMPLES: Final = 512
+"""Most samples remembered of one sensor, however old the spec lets them be."""
 TIME_JUMP_NS: Final = NS
 """A stamp this much older than the newest one means that time itself was set back."""
 
@@ -61,7 +61,12 @@ class ObservationBuffer:
         self._slop_ns = int(slop_sec * NS)
         self._sync_timeout_ns = int(sync_timeout_sec * NS)
         self._samples: dict[str, deque[Sample]] = {
-            need.name: deque(maxlen=KEPT_SAMPLES) for need in spec.observations
+            need.name: deque(maxlen=MOST_SAMPLES) for need in spec.observations
+        }
+        # As old as a partner of the oldest driver may be; of the driver itself only the newest.
+        self._kept_ns = {
+            need.name: int((spec.driver.max_age_sec + need.max_age_sec) * NS)
+            for need in spec.observations[1:]
         }
         self._pending: Sample | None = None
         self._changed = Condition()
@@ -77,7 +82,7 @@ class ObservationBuffer:
         with self._changed:
             if not self._in_order(self._samples[name], sample):
                 return
-            self._samples[name].append(sample)
+            self._remember(name, sample)
             if name == self._spec.driver.name:
                 if self._pending is not None:
                     self._drops.add('superseded')
@@ -117,6 +122,12 @@ class ObservationBuffer:
         for samples in self._samples.values():
             samples.clear()
         self._pending = None
+
+    def _remember(self, name: str, sample: Sample) -> None:
+        samples = self._samples[name]
+        samples.append(sample)
+        while sample.stamp_ns - samples[0].stamp_ns > self._kept_ns.get(name, 0):
+            samples.popleft()
 
     def _in_order(self, samples: deque[Sample], sample: Sample) -> bool:
         if not samples or sample.stamp_ns > samples[-1].stamp_ns:

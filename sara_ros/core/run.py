@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+import math
 from typing import Final
+
+from sara_ros.core.errors import ParameterError
 
 NS: Final = 1_000_000_000
 
@@ -39,6 +42,13 @@ class RunLimits:
     observation_timeout_sec: float = 1.0
     chunk_timeout_sec: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse a limit that would never or at once be reached."""
+        if not (math.isfinite(self.timeout_sec) and self.timeout_sec >= 0):
+            raise ParameterError(
+                f'timeout_sec is {self.timeout_sec}; give seconds, or 0 for no limit'
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
@@ -57,7 +67,7 @@ class Run:
     State of the run in progress, on the monotonic clock.
 
     ``commands`` counts actions from the policy; ``holds`` counts the periods without one.
-    While ``inferring`` the policy has an observation, so only the chunk can be late.
+    ``refusal`` is why the policy could not use its last observation.
     ``done`` is called once, from any thread, when the run has ended.
     """
 
@@ -67,7 +77,7 @@ class Run:
     started_ns: int
     observed_ns: int
     chunk_ns: int
-    inferring: bool = False
+    refusal: str = ''
     commands: int = 0
     holds: int = 0
 
@@ -90,15 +100,19 @@ class Run:
         """Time since the start."""
         return (now_ns - self.started_ns) / NS
 
-    def overdue(self, now_ns: int) -> tuple[TerminationReason, str] | None:
-        """Return why the run must end now, or ``None`` while it may go on."""
+    def overdue(self, now_ns: int, *, inferring: bool) -> tuple[TerminationReason, str] | None:
+        """
+        Return why the run must end now, or ``None`` while it may go on.
+
+        :param inferring: the policy is busy with an observation, so only the chunk can be late.
+        """
         limits = self.limits
         if limits.timeout_sec and self.elapsed_sec(now_ns) >= limits.timeout_sec:
             return TerminationReason.TIMEOUT, f'ran for timeout_sec={limits.timeout_sec:g} s'
         if limits.max_steps and self.commands >= limits.max_steps:
             return TerminationReason.MAX_STEPS, f'sent max_steps={limits.max_steps} commands'
         silent_sec = (now_ns - self.observed_ns) / NS
-        if not self.inferring and silent_sec > limits.observation_timeout_sec:
+        if not inferring and silent_sec > limits.observation_timeout_sec:
             return TerminationReason.NO_FRESH_OBSERVATION, (
                 f'no usable observation for {silent_sec:.2f} s '
                 f'(observation_timeout_sec={limits.observation_timeout_sec:g})'

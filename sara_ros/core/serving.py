@@ -12,7 +12,7 @@ from sara_ros.core.action import ActionChunk, FloatArray
 from sara_ros.core.chunk_queue import ChunkQueue, QueuedAction
 from sara_ros.core.command_clock import CommandSchedule, CommandTimer
 from sara_ros.core.drops import DropCounter
-from sara_ros.core.errors import ObservationError, ParameterError, SaraError
+from sara_ros.core.errors import ObservationError, ParameterError, describe
 from sara_ros.core.guard import SafetyGuard
 from sara_ros.core.observation import Observation
 from sara_ros.core.observation_buffer import ObservationBuffer
@@ -22,6 +22,7 @@ from sara_ros.core.timing import TimingRecord
 
 WARM_UP_COMMANDS: Final = 5
 """First commands of a run that are marked as warm-up and kept out of the statistics."""
+STARVED: Final = (TerminationReason.NO_FRESH_OBSERVATION, TerminationReason.NO_FRESH_CHUNK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class ServingLoop:
         self._wanted = Event()
         self._lock = RLock()
         self._run: Run | None = None
+        self._inferring = False
         self._last_values = policy.spec.action.low
         self.sequence = 0
         self.holds = 0
@@ -159,27 +161,28 @@ class ServingLoop:
             run = self._run
             if run is None:
                 continue
-            if run is not served:
-                self._policy.reset()
-                served = run
-            observation = self._buffer.take(run.instruction, timeout_sec=0.1)
-            if observation is not None:
-                self._infer(run, observation)
+            try:
+                if run is not served:
+                    served = run
+                    self._policy.reset()
+                observation = self._buffer.take(run.instruction, timeout_sec=0.1)
+                if observation is not None:
+                    self._infer(run, observation)
+            except Exception as err:  # a model may raise anything, and the robot must hold
+                self._fail(run, err)
 
     def _infer(self, run: Run, observation: Observation) -> None:
         consumed = self._queue.consumed
-        run.inferring = True
+        self._inferring = True
         try:
-            chunk = self._policy.act(observation)
+            self._accept(run, self._policy.act(observation), consumed)
         except ObservationError as err:
             self._drops.add(err.reason)
-        except Exception as err:  # a model may raise anything, and the robot must hold
-            self._fail(run, err)
+            run.refusal = str(err)
         else:
-            self._accept(run, chunk, consumed)
-        finally:
             run.observed_ns = self._now_ns()
-            run.inferring = False
+        finally:
+            self._inferring = False
 
     def _accept(self, run: Run, chunk: ActionChunk, consumed_before: int) -> None:
         with self._lock:
@@ -198,8 +201,7 @@ class ServingLoop:
     def _fail(self, run: Run, err: Exception) -> None:
         with self._lock:
             if run is self._run:
-                kind = '' if isinstance(err, SaraError) else f'{type(err).__name__}: '
-                self.end_run(TerminationReason.MODEL_ERROR, f'{kind}{err}')
+                self.end_run(TerminationReason.MODEL_ERROR, describe(err))
 
     def _tick(self, missed: int) -> None:
         with self._lock:
@@ -207,14 +209,23 @@ class ServingLoop:
             if run is None:
                 return
             self.deadline_misses += missed
-            ended = run.overdue(self._now_ns())
+            ended = run.overdue(self._now_ns(), inferring=self._inferring)
             if ended is not None:
-                self.end_run(*ended)
+                self.end_run(ended[0], self._explained(run, *ended))
                 return
             try:
                 self._send(run)
-            except SaraError as err:
+            except Exception as err:  # whatever it is, the timer must outlive it
                 self._fail(run, err)
+
+    def _explained(self, run: Run, reason: TerminationReason, message: str) -> str:
+        """Add what was dropped to the message of a run that starved."""
+        counts = self._drops.counts()
+        if reason not in STARVED or not counts:
+            return message
+        dropped = ', '.join(f'{count} {name}' for name, count in counts.items())
+        refusal = f'; the policy refused the last one: {run.refusal}' if run.refusal else ''
+        return f'{message}; dropped since activation: {dropped}{refusal}'
 
     def _send(self, run: Run) -> None:
         queued = self._queue.pop()
@@ -233,13 +244,14 @@ class ServingLoop:
             self.end_run(TerminationReason.TERMINATE, 'the policy signalled the end')
 
     def _command(self, run: Run, queued: QueuedAction | None) -> Command:
+        sequence = self.sequence
         self.sequence += 1
         timing = None
         if queued is not None and queued.first_of_chunk:
             timing = queued.timing.mark('queue_wait', self._now_ns())
         return Command(
             values=self._last_values,
-            sequence=self.sequence,
+            sequence=sequence,
             terminate=self._policy.spec.action.terminates(self._last_values),
             hold=queued is None,
             warm_up=run.commands <= WARM_UP_COMMANDS,

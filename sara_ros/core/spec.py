@@ -14,6 +14,7 @@ from sara_ros.core.errors import SpecError
 from sara_ros.core.json_fields import Fields
 
 OBSERVATION_KINDS: Final = ('image', 'points', 'joint_positions', 'pose', 'object_poses')
+_AXES: Final = {'image': 3, 'points': 2, 'joint_positions': 1, 'pose': 1, 'object_poses': 2}
 ACTION_KINDS: Final = ('end_effector_delta', 'joint_positions')
 END_EFFECTOR_DIMENSIONS: Final = (
     'terminate', 'x', 'y', 'z', 'rx', 'ry', 'rz', 'gripper_opening',
@@ -44,8 +45,10 @@ class ObservationSpec:
     names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the kind, the age limit and the shape."""
+        """Check the name, the kind, the age limit and the shape."""
         where = f"observation '{self.name}'"
+        if not self.name.isidentifier():
+            raise SpecError(f'{where}: a parameter and a topic are named so; use letters and _')
         if self.kind not in OBSERVATION_KINDS:
             raise SpecError(
                 f"{where}: unknown kind '{self.kind}'; known: {', '.join(OBSERVATION_KINDS)}"
@@ -54,6 +57,14 @@ class ObservationSpec:
             raise SpecError(f'{where}: max_age_sec is {self.max_age_sec}; must be above 0')
         if any(size is not None and size < 1 for size in self.shape):
             raise SpecError(f'{where}: shape is {self.shape}; sizes must be at least 1 or null')
+        if len(self.shape) != _AXES[self.kind]:
+            raise SpecError(
+                f'{where}: shape is {self.shape}; {self.kind} have {_AXES[self.kind]} axes'
+            )
+        if self.kind in ('joint_positions', 'object_poses') and self.shape[0] != len(self.names):
+            raise SpecError(
+                f'{where}: shape is {self.shape} with {len(self.names)} names; give one name a row'
+            )
 
     @classmethod
     def from_fields(cls, fields: Fields) -> ObservationSpec:
@@ -128,6 +139,8 @@ class ActionSpec:
             )
         if not self.dimensions:
             raise SpecError('action: has no dimensions')
+        if len(set(self.names)) != len(self.names):
+            raise SpecError(f'action: dimension names repeat: {self.names}')
         if not 0 < self.rate_hz <= 1000:
             raise SpecError(f'action: rate_hz is {self.rate_hz}; must be in (0, 1000]')
         if self.horizon < 1:

@@ -1,0 +1,41 @@
+# Every target runs in .venv, which `make env` creates. Nothing is installed elsewhere.
+PYTHON ?= python3
+VENV := .venv/bin
+LINTED := sara_ros scripts test setup.py
+
+# The environment holds a ROS of its own; one sourced in this shell would be mixed into it.
+unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+unexport LD_LIBRARY_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION
+
+.DEFAULT_GOAL := help
+.PHONY: help env shell demo demo-real test lint format clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+env:  ## create or update .venv and build both packages
+	@$(PYTHON) scripts/bootstrap.py
+
+shell: env  ## a shell in which colcon and other tools find the environment
+	@bash --rcfile scripts/env.sh -i
+
+demo: env  ## a policy moves a simulated arm over ROS 2; report in out/demo
+	@$(VENV)/sara-ros demo
+
+demo-real: env  ## recordings of real sensors through the same nodes; report in out/demo-real
+	@$(VENV)/sara-ros demo-real
+
+test: env lint  ## lint, then the whole test suite
+	@$(VENV)/pytest
+
+lint: env  ## ruff, format check and mypy
+	@$(VENV)/ruff check $(LINTED)
+	@$(VENV)/ruff format --check $(LINTED)
+	@$(VENV)/mypy sara_ros scripts
+
+format:  ## let ruff format and fix what it can
+	@$(VENV)/ruff format $(LINTED)
+	@$(VENV)/ruff check --fix $(LINTED)
+
+clean:  ## remove what was built; the next target builds it again
+	rm -rf .venv build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis

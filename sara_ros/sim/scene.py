@@ -1,0 +1,166 @@
+"""The tabletop scene as a compiled MuJoCo model, and the numbers that describe it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+ASSETS: Final = Path(__file__).parent / 'assets'
+
+COLORS: Final = ('red', 'green', 'blue', 'yellow')
+DISC: Final = 'disc'
+OBJECTS: Final = (*COLORS, DISC)
+"""Object names; a block is named by its colour. Masks hold an object's index here plus one."""
+
+JOINTS: Final = tuple(f'joint_{index}' for index in range(1, 8))
+FINGER_JOINT: Final = 'finger_joint'
+GRIPPER_BODIES: Final = ('hand', 'left_finger', 'right_finger')
+FINGER_TRAVEL_M: Final = 0.04
+"""Travel of each finger; an opening of 1 is twice this between the pads."""
+
+BLOCK_HALF_M: Final = 0.02
+BLOCK_MASS_KG: Final = 0.06
+DISC_RADIUS_M: Final = 0.05
+DISC_HEIGHT_M: Final = 0.001
+
+TIP_BELOW_EE_M: Final = 0.012
+"""How far the fingertips reach beyond the end-effector point between the pads."""
+
+BASE_FRAME: Final = 'base_link'
+
+_RGBA: Final = {
+    'red': (0.86, 0.16, 0.16, 1),
+    'green': (0.16, 0.65, 0.26, 1),
+    'blue': (0.13, 0.36, 0.86, 1),
+    'yellow': (0.97, 0.80, 0.12, 1),
+    DISC: (0.55, 0.24, 0.62, 1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CameraView:
+    """
+    A pinhole camera fixed to ``body``, at ``position`` and looking at ``target`` (m, body frame).
+
+    ``up`` is the direction in the body frame that appears upwards in the image.
+    """
+
+    name: str
+    body: str
+    position: tuple[float, float, float]
+    target: tuple[float, float, float]
+    up: tuple[float, float, float]
+    fovy_deg: float
+
+    @property
+    def frame(self) -> str:
+        """Optical frame in ROS: z forward, x right, y down."""
+        return f'{self.name}_camera_optical_frame'
+
+
+FRONT: Final = CameraView(
+    'front', 'world', (1.22, 0.36, 0.66), (0.405, 0.0, 0.085), (0, 0, 1), fovy_deg=36
+)
+OVERVIEW: Final = CameraView(
+    'overview', 'world', (1.55, 0.95, 0.95), (0.22, 0.02, 0.26), (0, 0, 1), fovy_deg=36
+)
+"""For people: shows the whole arm; no policy sees it."""
+WRIST: Final = CameraView(
+    'wrist', 'hand', (-0.15, 0.0, -0.02), (-0.045, 0.0, 0.16), (1, 0, 0), fovy_deg=62
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SceneVariation:
+    """What may differ between two scenes of the same task; the default is the standard suite."""
+
+    cameras: tuple[CameraView, ...] = (FRONT, WRIST, OVERVIEW)
+
+
+def build_model(variation: SceneVariation | None = None) -> mujoco.MjModel:
+    """Compile the arm, the table, four blocks, the disc and the cameras."""
+    variation = variation or SceneVariation()
+    spec = mujoco.MjSpec.from_file(str(ASSETS / 'tabletop.xml'))
+    for color in COLORS:
+        _add_block(spec, color)
+    _add_disc(spec)
+    for view in variation.cameras:
+        _add_camera(spec, view)
+    model = spec.compile()
+    _paint_wood(model)
+    return model
+
+
+def build_arm_model() -> mujoco.MjModel:
+    """Compile the arm alone, for inverse kinematics."""
+    return mujoco.MjModel.from_xml_path(str(ASSETS / 'arm.xml'))
+
+
+def _add_block(spec: Any, color: str) -> None:
+    body = spec.worldbody.add_body(name=color, pos=[0.4, 0, BLOCK_HALF_M])
+    body.add_freejoint(name=color)
+    body.add_geom(
+        name=color,
+        type=mujoco.mjtGeom.mjGEOM_BOX,
+        size=[BLOCK_HALF_M] * 3,
+        mass=BLOCK_MASS_KG,
+        rgba=_RGBA[color],
+        friction=[0.6, 0.01, 0.0001],
+        condim=4,
+        solref=[0.008, 1],
+        contype=1,
+        conaffinity=3,
+    )
+
+
+def _add_disc(spec: Any) -> None:
+    body = spec.worldbody.add_body(name=DISC, mocap=True, pos=[0.5, 0, 0])
+    body.add_geom(
+        name=DISC,
+        type=mujoco.mjtGeom.mjGEOM_CYLINDER,
+        size=[DISC_RADIUS_M, DISC_HEIGHT_M / 2, 0],
+        pos=[0, 0, DISC_HEIGHT_M / 2],
+        rgba=_RGBA[DISC],
+        contype=0,
+        conaffinity=0,
+    )
+
+
+def _add_camera(spec: Any, view: CameraView) -> None:
+    forward = _unit(np.subtract(view.target, view.position))
+    right = _unit(np.cross(forward, view.up))
+    up = np.cross(right, forward)
+    rotation = np.stack([right, up, -forward], axis=1)
+    quaternion = np.empty(4)
+    mujoco.mju_mat2Quat(quaternion, rotation.reshape(9))
+    spec.body(view.body).add_camera(
+        name=view.name, pos=view.position, quat=quaternion, fovy=view.fovy_deg
+    )
+
+
+def _unit(vector: NDArray[Any]) -> NDArray[np.float64]:
+    return np.asarray(vector / np.linalg.norm(vector), np.float64)
+
+
+def _paint_wood(model: mujoco.MjModel) -> None:
+    """Draw planks with grain into the table's texture, so that no image file is needed."""
+    texture = model.texture('wood')
+    height, width = int(texture.height[0]), int(texture.width[0])
+    rng = np.random.default_rng(7)
+    rows, columns = np.mgrid[0:height, 0:width]
+    planks = 6
+    plank = rows * planks // height
+    tone = rng.uniform(-0.05, 0.05, planks)[plank]
+    phase = rng.uniform(0, 6.28, planks)[plank]
+    ripple = np.sin(rows * 0.9 + phase + 2.2 * np.sin(columns * 0.021 + phase * 3))
+    grain = 0.02 * ripple + 0.012 * rng.standard_normal((height, 1))
+    seam = np.where(rows * planks % height < planks, -0.13, 0.0)
+    shade = 1 + tone + grain + seam
+    pixels = np.clip(np.array([209, 178, 140]) * shade[..., None], 0, 255).astype(np.uint8)
+    start = int(texture.adr[0])
+    model.tex_data[start : start + pixels.size] = pixels.reshape(-1)

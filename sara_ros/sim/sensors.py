@@ -1,0 +1,56 @@
+"""Which of the tabletop's cameras to render, and at which size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sara_ros.core import ParameterError
+from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.points import Float32Array, depth_to_points, to_base
+from sara_ros.sim.scene import FRONT, WRIST
+
+
+@dataclass(frozen=True, slots=True)
+class SensorSizes:
+    """
+    Image sizes as height and width in pixels; ``None`` leaves a sensor out.
+
+    :param points: number of points, drawn from the front depth image of ``depth`` pixels.
+    """
+
+    front: tuple[int, int] | None = (96, 128)
+    wrist: tuple[int, int] | None = (64, 64)
+    points: int | None = None
+    depth: tuple[int, int] = (120, 160)
+
+    def __post_init__(self) -> None:
+        """Check that there is something to draw points from."""
+        if self.points is not None and self.points < 1:
+            raise ParameterError(f'points is {self.points}; must be at least 1 or None')
+
+
+def render(
+    rig: CameraRig, data: mujoco.MjData, sizes: SensorSizes, rng: np.random.Generator
+) -> dict[str, NDArray[np.uint8] | Float32Array]:
+    """Return the wanted ones of ``front``, ``wrist`` and ``points``."""
+    seen: dict[str, NDArray[np.uint8] | Float32Array] = {}
+    for view, size in ((FRONT, sizes.front), (WRIST, sizes.wrist)):
+        if size is not None:
+            seen[view.name] = rig.rgb(data, view.name, *size)
+    if sizes.points is not None:
+        cloud = front_cloud(rig, data, sizes.depth)
+        rows = rng.choice(len(cloud), sizes.points, replace=len(cloud) < sizes.points)
+        seen['points'] = cloud[rows]
+    return seen
+
+
+def front_cloud(rig: CameraRig, data: mujoco.MjData, size: tuple[int, int]) -> Float32Array:
+    """Return the front depth image as ``(N, 6)``: x y z (m, ``base_link``), colour in [0, 1]."""
+    rgb, depth = rig.rgb_depth(data, FRONT.name, *size)
+    points, colors = depth_to_points(depth, rig.intrinsics(FRONT.name, *size), rgb)
+    base = to_base(points, rig.pose(data, FRONT.name))
+    return np.concatenate([base, colors.astype(np.float32) / 255], axis=1)

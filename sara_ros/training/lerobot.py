@@ -1,0 +1,162 @@
+"""Recordings in LeRobot v2.1 layout: parquet states and actions, and videos by camera."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+import pyarrow.parquet as parquet
+
+from sara_ros.core import ParameterError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """States ``(T, S)``, actions ``(T, A)`` and the instruction of one episode."""
+
+    index: int
+    states: Floats
+    actions: Floats
+    instruction: str
+
+
+class LeRobotRecording:
+    """
+    Episodes below a folder; those that ``meta`` describes but the folder lacks are left out.
+
+    ``camera`` is the feature name of the video to read, such as ``observation.images.cam_high``.
+    """
+
+    def __init__(self, root: Path, camera: str = '') -> None:
+        """
+        Read ``meta``.
+
+        :raises ParameterError: when it is missing, of another version, or has no such camera.
+        """
+        self.root = root
+        self._info = _read_json(root / 'meta' / 'info.json')
+        version = self._info.get('codebase_version')
+        if version != 'v2.1':
+            raise ParameterError(f"{root}: LeRobot version is '{version}'; v2.1 is supported")
+        self.fps = float(self._info['fps'])
+        self._features: dict[str, Any] = self._info['features']
+        videos = [name for name, item in self._features.items() if item['dtype'] == 'video']
+        self.camera = camera or (videos[0] if videos else '')
+        if self.camera not in videos:
+            known = ', '.join(videos) or 'none'
+            raise ParameterError(f"{root}: no camera '{self.camera}'; it has: {known}")
+        self._tasks = _read_tasks(root / 'meta' / 'tasks.jsonl')
+
+    def names(self, feature: str) -> tuple[str, ...]:
+        """Return the dimension names of ``observation.state`` or ``action``."""
+        names = self._features[feature]['names']
+        flat = names[0] if len(names) == 1 and isinstance(names[0], list) else names
+        return tuple(str(name) for name in flat)
+
+    def indices(self) -> list[int]:
+        """
+        Return the episodes whose data is there.
+
+        :raises ParameterError: when there is none.
+        """
+        count = int(self._info['total_episodes'])
+        found = [index for index in range(count) if self._path('data_path', index).exists()]
+        if not found:
+            raise ParameterError(f'{self.root}: none of {count} episodes has its parquet file')
+        return found
+
+    def episode(self, index: int) -> Episode:
+        """
+        Read states and actions.
+
+        :raises ParameterError: for wrong shapes and for values that are not finite.
+        """
+        path = self._path('data_path', index)
+        table = parquet.read_table(path)
+        tasks = table['task_index'].to_pylist()
+        return Episode(
+            index=index,
+            states=self._matrix(table, 'observation.state', path),
+            actions=self._matrix(table, 'action', path),
+            instruction=self._tasks.get(tasks[0] if tasks else 0, ''),
+        )
+
+    def images(self, index: int, height: int, width: int) -> NDArray[np.uint8]:
+        """
+        Decode the video of an episode to ``(T, height, width, 3)``, averaging areas.
+
+        :raises ParameterError: when the video is missing or not of the stated size.
+        """
+        frames = [
+            cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+            for frame in self.frames(index)
+        ]
+        return np.stack(frames).astype(np.uint8)
+
+    def frames(self, index: int) -> Iterator[NDArray[np.uint8]]:
+        """
+        Yield the frames of an episode as recorded, ``(H, W, 3)`` RGB.
+
+        :raises ParameterError: when the video is missing or not of the stated size.
+        """
+        import av
+
+        path = self._path('video_path', index)
+        if not path.exists():
+            raise ParameterError(f'{path} is missing; the recording is not complete')
+        stated = tuple(self._features[self.camera]['shape'][:2])
+        with av.open(str(path)) as container:
+            for frame in container.decode(video=0):
+                if (frame.height, frame.width) != stated:
+                    raise ParameterError(
+                        f'{path}: frames are {frame.width}x{frame.height}, meta states '
+                        f'{stated[1]}x{stated[0]}'
+                    )
+                yield frame.to_ndarray(format='rgb24').astype(np.uint8, copy=False)
+
+    def _path(self, kind: str, index: int) -> Path:
+        chunk = index // int(self._info['chunks_size'])
+        relative = str(self._info[kind]).format(
+            episode_chunk=chunk, episode_index=index, video_key=self.camera
+        )
+        return self.root / relative
+
+    def _matrix(self, table: Any, name: str, path: Path) -> Floats:
+        size = int(self._features[name]['shape'][0])
+        if name not in table.column_names:
+            raise ParameterError(f"{path}: column '{name}' is missing")
+        rows = table[name].to_pylist()
+        wrong = next((row for row in rows if row is None or len(row) != size), None)
+        if not rows or wrong is not None:
+            seen = 'no rows' if not rows else f'a row of {len(wrong) if wrong else 0}'
+            raise ParameterError(f"{path}: '{name}' has {seen}, meta states {size} numbers")
+        values = np.asarray(rows, np.float32)
+        if not np.isfinite(values).all():
+            row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+            raise ParameterError(f"{path}: '{name}' is not finite in row {row}")
+        return values
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as err:
+        raise ParameterError(f'cannot read {path}: {err}') from err
+    if not isinstance(data, dict):
+        raise ParameterError(f'{path}: expected an object, found {type(data).__name__}')
+    return data
+
+
+def _read_tasks(path: Path) -> dict[int, str]:
+    if not path.exists():
+        return {}
+    rows = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines() if line]
+    return {int(row['task_index']): str(row['task']) for row in rows}

@@ -1,0 +1,110 @@
+"""The training loop: progress, curves, and a state on disk from which a killed run goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+import json
+import os
+from pathlib import Path
+import time
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+from safetensors.torch import load_file, save_file
+import torch
+from torch import Tensor, nn
+
+from sara_ros.core import ParameterError
+from sara_ros.training.optimiser import Optimiser, Recipe
+
+Losses = dict[str, Tensor]
+LossFunction = Callable[[np.random.Generator, int], Losses]
+"""Draws a batch of the given size and returns named losses; the first is what is minimised."""
+
+STATE_FILE = 'state.safetensors'
+CURVE_FILE = 'curve.json'
+
+
+def run_loop(
+    module: nn.Module,
+    losses: LossFunction,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    settings: Mapping[str, Any],
+    until: int | None = None,
+    save_every: int = 500,
+    progress: Progress | None = None,
+    after: Callable[[Optimiser], None] | None = None,
+) -> Optimiser:
+    """
+    Train ``module`` to the end of ``recipe``, or from where a run in ``folder`` was stopped.
+
+    Batches depend on the seed and the step only, so a resumed run continues as it would have.
+
+    :param settings: what must be the same when resuming.
+    :param until: step to stop at before the end of the recipe, to go on later.
+    :param after: called after each save.
+    :raises ParameterError: when ``folder`` holds a run with other settings.
+    """
+    optimiser = Optimiser(module, recipe)
+    stated: dict[str, Any] = json.loads(json.dumps({'recipe': asdict(recipe), **settings}))
+    curve = _resume(optimiser, folder, stated)
+    last = min(until or recipe.steps, recipe.steps)
+    began, spent = time.monotonic(), float(curve.get('seconds', 0.0))
+    window: list[dict[str, float]] = []
+    with progress or Progress(disable=True) as bar:
+        task = bar.add_task('train', total=recipe.steps, completed=optimiser.step)
+        while optimiser.step < last:
+            module.train()
+            rng = np.random.default_rng([recipe.seed, optimiser.step])
+            parts = losses(rng, recipe.batch)
+            optimiser.update(next(iter(parts.values())))
+            window.append({name: float(value.detach()) for name, value in parts.items()})
+            bar.update(task, advance=1, description=f'train, loss {_mean(window)["loss"]:.3f}')
+            if optimiser.step % save_every == 0 or optimiser.step == last:
+                curve['points'].append({'step': optimiser.step, **_mean(window)})
+                curve['seconds'] = spent + time.monotonic() - began
+                window.clear()
+                _save(optimiser, folder, curve)
+                if after is not None:
+                    after(optimiser)
+    return optimiser
+
+
+def _resume(optimiser: Optimiser, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    path = folder / CURVE_FILE
+    if not path.exists() or not (folder / STATE_FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        return {'settings': settings, 'points': [], 'seconds': 0.0}
+    curve: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    other = {key for key in settings if curve['settings'].get(key) != settings[key]}
+    if other:
+        raise ParameterError(
+            f'{folder} holds a run with other settings ({", ".join(sorted(other))}); use another '
+            'work folder or the same settings'
+        )
+    optimiser.restore(load_file(folder / STATE_FILE))
+    curve['points'] = [point for point in curve['points'] if point['step'] <= optimiser.step]
+    return curve
+
+
+def _save(optimiser: Optimiser, folder: Path, curve: Mapping[str, Any]) -> None:
+    temporary = folder / (STATE_FILE + '.part')
+    save_file(optimiser.tensors(), temporary)
+    os.replace(temporary, folder / STATE_FILE)
+    text = json.dumps(curve, indent=1)
+    (folder / (CURVE_FILE + '.part')).write_text(text, encoding='utf-8')
+    os.replace(folder / (CURVE_FILE + '.part'), folder / CURVE_FILE)
+
+
+def _mean(window: list[dict[str, float]]) -> dict[str, float]:
+    recent = window[-100:]
+    return {name: float(np.mean([row[name] for row in recent])) for name in recent[0]}
+
+
+def seed_everything(seed: int) -> None:
+    """Make the initial weights depend on ``seed`` only."""
+    torch.manual_seed(seed)

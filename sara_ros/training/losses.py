@@ -1,0 +1,57 @@
+"""Losses on action tokens, and those that exist in training only: they need true places."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, huber_loss
+
+
+def soft_targets(values: Tensor, low: Tensor, width: Tensor, bins: int, sigma: float) -> Tensor:
+    """
+    Return a distribution over bins for each value, ``(..., T, bins)``.
+
+    A Gaussian of ``sigma`` bins around the exact value: neighbouring bins are nearly right.
+    """
+    place = ((values - low) / width - 0.5).clamp(0, bins - 1)  # in bins, 0 at the first centre
+    index = torch.arange(bins, dtype=values.dtype)
+    return (-0.5 * ((index - place[..., None]) / sigma).square()).softmax(dim=-1)
+
+
+def token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross entropy of ``(..., bins)`` against soft targets."""
+    return -(targets * logits.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def expectation_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the Huber loss between both means, in shares of the range times ten."""
+    index = torch.linspace(0, 10, logits.shape[-1])
+    return huber_loss(logits.softmax(dim=-1) @ index, targets @ index, delta=0.5)
+
+
+def pointing_loss(scores: Tensor, shows: Tensor) -> Tensor:
+    """
+    Return the mean surprise of looking elsewhere than at what should be looked at.
+
+    :param scores: ``(..., N)`` attention scores over tokens or points.
+    :param shows: ``(..., N)`` bool, where it is; rows without any are left out.
+    """
+    # Finite, because the gradient of a row without any would not be.
+    inside = scores.log_softmax(dim=-1).masked_fill(~shows, -1e4)
+    surprise = -inside.logsumexp(dim=-1)
+    seen = shows.any(dim=-1).expand_as(surprise)
+    return surprise[seen].mean() if bool(seen.any()) else scores.sum() * 0
+
+
+def content_loss(predicted: Tensor, shown: Tensor, where: Tensor) -> Tensor:
+    """
+    Return how badly image tokens tell which object they show, and where it is.
+
+    :param predicted: ``(B, N, 6 + P)``: scores of nothing and five objects, then a place.
+    :param shown: ``(B, N)`` int64, 0 for nothing.
+    :param where: ``(B, N, P)``, the place of what is shown.
+    """
+    kinds = cross_entropy(predicted[..., :6].flatten(0, 1), shown.flatten())
+    something = shown > 0
+    places = huber_loss(predicted[..., 6:][something], where[something], delta=0.5)
+    return kinds + places

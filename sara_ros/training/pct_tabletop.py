@@ -1,0 +1,77 @@
+"""Behaviour cloning of the PCT variant on tabletop clouds, with training-only losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import huber_loss
+
+from sara_ros.policies.pct_config import PCTConfig
+from sara_ros.policies.pct_network import PCTNetwork
+from sara_ros.policies.rt2_config import StateInput
+from sara_ros.policies.words import Vocabulary
+from sara_ros.sim.action_space import tabletop_action
+from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC, DISC_RADIUS_M, OBJECTS
+from sara_ros.sim.tasks import INSTRUCTIONS, TASKS
+from sara_ros.training.frames import Frames
+from sara_ros.training.loop import Losses
+from sara_ros.training.losses import pointing_loss
+from sara_ros.training.tabletop_spec import STATE
+
+_BLOCK_OF_TASK: Final = torch.tensor([COLORS.index(task.color) for task in TASKS])
+_RADIUS_M: Final = torch.tensor([BLOCK_HALF_M * 1.5] * len(COLORS) + [DISC_RADIUS_M])
+_ACTION_WEIGHTS: Final = torch.tensor([0.3, 1, 1, 1, 0.2, 0.2, 1, 0.5])
+
+
+def pct_config() -> PCTConfig:
+    """Return the architecture of ``pct-tabletop``."""
+    return PCTConfig(
+        cloud='points',
+        features=3,
+        crop_min=(0.24, -0.30, -0.02),
+        crop_max=(0.68, 0.30, 0.16),
+        voxel_m=0.016,
+        points=1024,
+        pose='ee_pose',
+        state=tuple(StateInput(*part) for part in STATE),
+        vocabulary=Vocabulary.of(INSTRUCTIONS).words,
+        actions=8,
+    )
+
+
+class PCTLearner(nn.Module):
+    """The network and what it needs in training."""
+
+    def __init__(self, config: PCTConfig, backend: str = 'softmax') -> None:
+        """Build the network with random weights."""
+        super().__init__()
+        self.network = PCTNetwork(config, backend, {})
+        vocabulary = Vocabulary(config.vocabulary, config.max_words)
+        self.words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
+        action = tabletop_action()
+        self.low, self.high = torch.from_numpy(action.low), torch.from_numpy(action.high)
+
+    def losses(self, frames: Frames, rows: Sequence[int], tasks: Tensor) -> Losses:
+        """Return the losses on ``rows`` of ``frames`` for ``tasks`` ``(B, I)``."""
+        batch = {name: torch.from_numpy(value[rows]) for name, value in frames.items()}
+        labels = batch['labels'][torch.arange(len(rows))[:, None], tasks]  # (B, I, 8)
+        points = batch['points'].float()
+        output = self.network(points, batch['state'], self.words[tasks])
+        unit = (labels - self.low) / (self.high - self.low) * 2 - 1
+        errors = huber_loss(output.actions, unit, delta=0.2, reduction='none') * 5
+        action = (errors * _ACTION_WEIGHTS).mean()
+        shows = _looked_at(points[..., :3], batch['places'][:, 0], tasks)
+        pointing = pointing_loss(output.scores[:, :, :2], shows)
+        return {'loss': action + 0.1 * pointing, 'action': action, 'pointing': pointing}
+
+
+def _looked_at(xyz: Tensor, places: Tensor, tasks: Tensor) -> Tensor:
+    """Return ``(B, I, 2, N)``: the points of the named block and of the disc."""
+    gaps = xyz[:, None] - places[:, :, None]  # (B, 5, N, 3)
+    near = gaps.norm(dim=-1) < _RADIUS_M[:, None]
+    block = near[torch.arange(len(near))[:, None], _BLOCK_OF_TASK[tasks]]  # (B, I, N)
+    disc = near[:, None, OBJECTS.index(DISC)].expand_as(block)
+    return torch.stack((block, disc), dim=2)

@@ -1,0 +1,249 @@
+"""Train the RT-2 variant on a recording of a real robot with absolute joint targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+import torch
+from torch import nn
+
+from sara_ros.core import (
+    ActionDimension,
+    ActionSpec,
+    Observation,
+    ObservationSpec,
+    ParameterError,
+    PolicySpec,
+)
+from sara_ros.policies import checkpoint as checkpoints
+from sara_ros.policies.checkpoint import Checkpoint
+from sara_ros.policies.rt2 import RT2Policy, action_tokens
+from sara_ros.policies.rt2_config import RT2Config, StateInput, View
+from sara_ros.policies.rt2_network import RT2Network
+from sara_ros.policies.words import Vocabulary
+from sara_ros.training.baselines import baseline_errors
+from sara_ros.training.lerobot import Episode, LeRobotRecording
+from sara_ros.training.loop import Losses, run_loop, seed_everything
+from sara_ros.training.losses import expectation_loss, soft_targets, token_loss
+from sara_ros.training.optimiser import Recipe
+from sara_ros.training.record import finish_record
+
+VIEW = View('front', 72, 96, 8)
+STATE = 'joint_positions'
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedConfig:
+    """
+    One training run on a recording.
+
+    :param recording: folder in LeRobot v2.1 layout.
+    :param held_out: number of episodes, the last ones, that are not trained on.
+    :param margin: share by which the ranges of training actions are widened on each side.
+    :param shift_px: largest random shift of training images.
+    """
+
+    model_id: str
+    recording: Path
+    models_dir: Path
+    work: Path
+    camera: str = ''
+    held_out: int = 2
+    recipe: Recipe = field(default_factory=lambda: Recipe(steps=800, batch=24))
+    margin: float = 0.1
+    shift_px: int = 3
+    threads: int = 2
+    command: str = ''
+
+
+def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> Path:
+    """
+    Train, measure on the held-out episodes, and return the model folder.
+
+    :raises ParameterError: for a recording that is not complete, see :class:`LeRobotRecording`.
+    """
+    torch.set_num_threads(config.threads)
+    seed_everything(config.recipe.seed)
+    recording = LeRobotRecording(config.recording, config.camera)
+    indices = recording.indices()
+    if not 0 < config.held_out < len(indices):
+        raise ParameterError(f'held_out is {config.held_out}; there are {len(indices)} episodes')
+    episodes = [recording.episode(index) for index in indices]
+    train, held_out = episodes[: -config.held_out], episodes[-config.held_out :]
+    spec = recorded_spec(config.model_id, recording, train, config.margin)
+    learner = RecordedLearner(config, spec, recording, train)
+    optimiser = run_loop(
+        learner,
+        learner.losses,
+        config.recipe,
+        config.work,
+        settings={'held_out': config.held_out, 'margin': config.margin},
+        save_every=100,
+        progress=progress,
+    )
+    learner.load_state_dict(optimiser.average)
+    policy = RT2Policy(spec, learner.network)
+    metrics = {
+        'held_out_episodes': [episode.index for episode in held_out],
+        'held_out_frames': sum(len(episode.actions) for episode in held_out),
+        'mean_absolute_error': held_out_error(policy, recording, held_out),
+        'baselines': baseline_errors(train, held_out),
+    }
+    recipe = {**asdict(config.recipe), 'betas': list(config.recipe.betas)}
+    training = {
+        'command': config.command,
+        'recording': config.recording.name,
+        'episodes': [episode.index for episode in train],
+        'recipe': recipe,
+    }
+    checkpoint = Checkpoint(
+        spec, learner.network.config.to_dict(), training=training, metrics=metrics
+    )
+    folder = checkpoints.save(config.models_dir, checkpoint, learner.network.state_dict())
+    finish_record(config.work, config.model_id)
+    return folder
+
+
+class RecordedLearner(nn.Module):
+    """The network, and the training episodes in memory."""
+
+    def __init__(
+        self,
+        config: RecordedConfig,
+        spec: PolicySpec,
+        recording: LeRobotRecording,
+        train: Sequence[Episode],
+    ) -> None:
+        """Decode the videos and build the network."""
+        super().__init__()
+        self._shift_px = config.shift_px
+        self._states = np.concatenate([episode.states for episode in train])
+        self._actions = np.concatenate([episode.actions for episode in train])
+        videos = [_video(recording, episode) for episode in train]
+        self._images = np.concatenate(videos)
+        gaps = self._actions - self._states
+        low, high = _widened(gaps, config.margin)
+        network = recorded_config(spec, low, high)
+        self.network = RT2Network(network, 'softmax', {})
+        self.network.state_mean.copy_(torch.from_numpy(self._states.mean(axis=0)))
+        self.network.state_std.copy_(torch.from_numpy(self._states.std(axis=0).clip(min=0.02)))
+        self._tokens = action_tokens(spec, network)
+        vocabulary = Vocabulary(network.vocabulary, network.max_words)
+        self._words = vocabulary.encode(spec.instructions[0])
+
+    def losses(self, rng: np.random.Generator, batch: int) -> Losses:
+        """Draw frames and return the losses on their tokens."""
+        rows = rng.integers(0, len(self._states), batch)
+        images = torch.from_numpy(_shifted(self._images[rows], rng, self._shift_px))
+        # Measured joints are noisy; without this the network reads more into them than there is.
+        noise = rng.normal(0, 0.003, self._states[rows].shape)
+        state = torch.from_numpy((self._states[rows] + noise).astype(np.float32))
+        values = torch.from_numpy(self._actions[rows]) - state  # (B, A)
+        tokens = self._tokens.encode(values[:, None])[:, None]  # (B, 1, A)
+        words = self._words.expand(batch, 1, -1)
+        logits = self.network([images], state, words, tokens)[:, 0]
+        targets = soft_targets(
+            values, self._tokens.low, self._tokens.width, self._tokens.bins, sigma=2.0
+        )
+        parts = {
+            'tokens': token_loss(logits, targets),
+            'expectation': expectation_loss(logits, targets),
+        }
+        return {'loss': parts['tokens'] + 2 * parts['expectation'], **parts}
+
+
+def recorded_spec(
+    model_id: str, recording: LeRobotRecording, train: Sequence[Episode], margin: float
+) -> PolicySpec:
+    """Describe a policy from the front camera and joint positions to joint positions."""
+    joints, names = recording.names('observation.state'), recording.names('action')
+    if len(joints) != len(names):
+        raise ParameterError(
+            f'{recording.root}: {len(joints)} state and {len(names)} action dimensions; actions '
+            'relative to the state need as many'
+        )
+    low, high = _widened(np.concatenate([episode.actions for episode in train]), margin)
+    dimensions = tuple(
+        ActionDimension(name, 'rad', float(a), float(b))
+        for name, a, b in zip(names, low, high, strict=True)
+    )
+    period = 1 / recording.fps
+    return PolicySpec(
+        model_id=model_id,
+        kind='rt2',
+        observations=(
+            ObservationSpec('front', 'image', (None, None, 3), 'rgb8', '', 6 * period),
+            ObservationSpec(
+                STATE, 'joint_positions', (len(joints),), 'rad', '', 6 * period, joints
+            ),
+        ),
+        action=ActionSpec('joint_positions', dimensions, '', recording.fps),
+        attention={'backend': 'softmax', 'options': {}},
+        instructions=tuple(sorted({episode.instruction for episode in train})),
+    )
+
+
+def recorded_config(spec: PolicySpec, low: Sequence[float], high: Sequence[float]) -> RT2Config:
+    """Return the architecture for ``spec``, with tokens relative to the joint positions."""
+    return RT2Config(
+        views=(VIEW,),
+        state=(StateInput(STATE, len(spec.observation(STATE).names)),),
+        vocabulary=Vocabulary.of(spec.instructions).words,
+        actions=len(spec.action.dimensions),
+        width=96,
+        heads=4,
+        encoder_layers=3,
+        decoder_layers=2,
+        decode='expectation',
+        relative_to=STATE,
+        token_low=tuple(float(value) for value in low),
+        token_high=tuple(float(value) for value in high),
+    )
+
+
+def held_out_error(
+    policy: RT2Policy, recording: LeRobotRecording, held_out: Sequence[Episode]
+) -> float:
+    """Return the mean absolute action error of ``policy`` on every held-out frame."""
+    errors: list[Any] = []
+    for episode in held_out:
+        images = _video(recording, episode)
+        for image, state, action in zip(images, episode.states, episode.actions, strict=True):
+            seen = Observation.of(episode.instruction, front=image, joint_positions=state)
+            errors.append(np.abs(policy.act(seen).values[0] - action))
+    return float(np.mean(errors))
+
+
+def _video(recording: LeRobotRecording, episode: Episode) -> Any:
+    images = recording.images(episode.index, VIEW.height, VIEW.width)
+    if len(images) != len(episode.actions):
+        raise ParameterError(
+            f'{recording.root}: episode {episode.index} has {len(images)} video frames and '
+            f'{len(episode.actions)} rows'
+        )
+    return images
+
+
+def _widened(values: Any, margin: float) -> tuple[Any, Any]:
+    """Return ranges from the 0.2 % to the 99.8 % quantile, widened and never empty."""
+    low, high = np.quantile(values, (0.002, 0.998), axis=0)
+    room = np.maximum((high - low) * margin, 0.01)
+    return low - room, high + room
+
+
+def _shifted(images: Any, rng: np.random.Generator, limit: int) -> Any:
+    padded = np.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)), mode='edge')
+    height, width = images.shape[1:3]
+    corners = rng.integers(0, 2 * limit + 1, (len(images), 2))
+    return np.stack([
+        image[y : y + height, x : x + width]
+        for image, (y, x) in zip(padded, corners, strict=True)
+    ])  # fmt: skip
+
+
+__all__ = ['RecordedConfig', 'held_out_error', 'recorded_spec', 'train_recorded']

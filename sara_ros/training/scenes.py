@@ -1,0 +1,115 @@
+"""States worth learning from: noisy expert runs and gripper poses near what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sara_ros.sim.expert import expert_action
+from sara_ros.sim.scene import DISC
+from sara_ros.sim.tasks import TASKS, Task
+from sara_ros.sim.world import TabletopWorld
+
+TRAINING_SEEDS: Final = 10_000_000
+"""First seed of collected scenes; evaluation uses those below."""
+
+DAGGER_SEEDS: Final = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SceneRules:
+    """
+    How states are drawn.
+
+    :param teleported: share of scenes that begin with the gripper near a block or the disc.
+    :param steps: most expert steps after that.
+    :param kept: share of visited states that become frames.
+    :param delay: steps between an observation and the action that answers it.
+    """
+
+    teleported: float = 0.5
+    steps: int = 36
+    kept: float = 0.3
+    delay: int = 1
+
+
+def visit(
+    world: TabletopWorld, seed: int, record: Callable[[int], None], rules: SceneRules
+) -> None:
+    """Play one scene and call ``record`` with the task's index in each state to keep."""
+    rng = np.random.default_rng([seed, 1])
+    index = int(rng.integers(len(TASKS)))
+    task = TASKS[index]
+    world.reset(seed, task if rng.random() < 0.7 else None)
+    teleported = rng.random() < rules.teleported
+    if teleported:
+        _teleport(world, task, rng)
+        if world.colliding:
+            return
+        record(index)
+    steps = int(rng.integers(0, 8)) if teleported else rules.steps
+    for _ in _noisy_expert(world, task, rng, steps, rules.delay):
+        if rng.random() < rules.kept:
+            record(index)
+
+
+def _noisy_expert(
+    world: TabletopWorld, task: Task, rng: np.random.Generator, steps: int, delay: int
+) -> Iterator[None]:
+    noise_m = rng.choice([0.0, 0.003, 0.006, 0.012])
+    state, after_done = world.state, 0
+    pending = [_hold(state.gripper_opening)] * delay
+    for _ in range(steps):
+        yield
+        action = expert_action(state, task)
+        after_done += int(action[0] > 0.5)
+        if after_done > 2:
+            return
+        pending.append(_disturbed(action, rng, noise_m))
+        state = world.step(pending.pop(0))
+
+
+def _disturbed(
+    action: NDArray[np.float32], rng: np.random.Generator, noise_m: float
+) -> NDArray[Any]:
+    noisy: NDArray[Any] = action.copy()
+    noisy[1:4] += rng.normal(0, noise_m, 3)
+    noisy[6] += rng.normal(0, noise_m * 4)
+    if noise_m and rng.random() < 0.03:
+        noisy[7] = 1 - noisy[7]
+    return noisy
+
+
+def _hold(opening: float) -> NDArray[np.float32]:
+    action = np.zeros(8, np.float32)
+    action[7] = round(opening)
+    return action
+
+
+def _teleport(world: TabletopWorld, task: Task, rng: np.random.Generator) -> None:
+    """Put the gripper where the task is decided: at its block, its disc, or its push point."""
+    objects = world.state.objects
+    block, disc = objects[task.color], objects[DISC].position
+    spread = rng.choice([0.01, 0.03, 0.06])
+    height = 0.018 + rng.exponential(0.04)
+    yaw = rng.uniform(-0.4, 0.4) if rng.random() < 0.5 else block.yaw_rad
+    kind = rng.random()
+    if task.verb in ('lift', 'place') and kind < 0.5:
+        target = disc if task.verb == 'place' and kind < 0.35 else block.position
+        at = target[:2] + rng.normal(0, spread, 2)
+        world.teleport((*at, height + 0.004), yaw_rad=yaw, holding=task.color)
+        return
+    opening = float(rng.choice([0.0, 0.5, 1.0], p=[0.25, 0.1, 0.65]))
+    at = block.position[:2]
+    if task.verb == 'push' and kind < 0.7:
+        back = at - disc[:2]
+        at = at + back / max(float(np.linalg.norm(back)), 1e-6) * rng.uniform(0.03, 0.08)
+        opening = float(rng.choice([0.0, 1.0], p=[0.8, 0.2]))
+        yaw *= rng.random() < 0.3
+    elif kind > 0.9:
+        at = disc[:2]
+    world.teleport((*(at + rng.normal(0, spread, 2)), height), yaw_rad=yaw, opening=opening)

@@ -1,0 +1,225 @@
+"""``train`` for the tabletop: collect, clone, DAgger rounds, and a checkpoint in ``models``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+import torch
+from torch import nn
+
+from sara_ros.core import ParameterError, PolicySpec
+from sara_ros.policies import checkpoint as checkpoints
+from sara_ros.policies.checkpoint import Checkpoint
+from sara_ros.sim.action_space import tabletop_action
+from sara_ros.sim.tasks import INSTRUCTIONS
+from sara_ros.training.capture import Capture
+from sara_ros.training.collect import CollectConfig, collect
+from sara_ros.training.dagger import DaggerConfig, collect_dagger
+from sara_ros.training.frames import Frames, load_frames
+from sara_ros.training.loop import Losses, run_loop, seed_everything
+from sara_ros.training.optimiser import Optimiser, Recipe
+from sara_ros.training.pct_tabletop import PCTLearner, pct_config
+from sara_ros.training.record import finish_record
+from sara_ros.training.rt2_tabletop import RT2Learner, sample_tasks, tabletop_config
+from sara_ros.training.tabletop_spec import image_observations, point_observations
+
+
+@dataclass(frozen=True, slots=True)
+class DaggerRound:
+    """Collect ``frames`` with the learner when training reaches ``at_step``."""
+
+    at_step: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class TabletopConfig:
+    """
+    One training run.
+
+    :param model_id: name of the folder below ``models_dir`` to write.
+    :param kind: ``rt2`` or ``pct``.
+    :param work: folder of frames, training state and curves; give it again to resume.
+    :param frames: expert frames to collect into ``work/frames``.
+    :param instructions: instructions asked about each image.
+    :param shard: frames a process collects before it writes them.
+    :param threads: threads of torch; more than there are idle cores make it slower, not faster.
+    :param command: what the user typed, for the record.
+    """
+
+    model_id: str
+    kind: str
+    models_dir: Path
+    work: Path
+    frames: int = 24_000
+    recipe: Recipe = field(default_factory=lambda: Recipe(steps=5000))
+    rounds: tuple[DaggerRound, ...] = (DaggerRound(1500, 6000), DaggerRound(3000, 6000))
+    instructions: int = 4
+    processes: int = 2
+    shard: int = 500
+    threads: int = 1
+    attention: str = 'softmax'
+    decode: str = 'argmax'
+    save_every: int = 250
+    command: str = ''
+
+
+def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> Path:
+    """
+    Train as ``config`` says and return the model folder.
+
+    Stopped at any point and started again with the same configuration, it goes on.
+
+    :raises ParameterError: for an unknown kind, or a ``work`` folder of another run.
+    """
+    run = _Run(config, progress)
+    for round_index, stop in enumerate((*config.rounds, None)):
+        optimiser = run.clone(until=stop.at_step if stop else None)
+        if stop is not None:
+            run.save(optimiser, config.work / 'learner')
+            run.dagger(round_index, stop)
+    folder = run.save(optimiser, config.models_dir)
+    finish_record(config.work, folder.name)
+    return folder
+
+
+class _Run:
+    """The steps of one training run, each of which skips what is already on disk."""
+
+    def __init__(self, config: TabletopConfig, progress: Progress | None) -> None:
+        if config.kind not in ('rt2', 'pct'):
+            raise ParameterError(f"kind is '{config.kind}'; known: rt2, pct")
+        self.config = config
+        self._progress = progress
+        torch.set_num_threads(config.threads)
+        seed_everything(config.recipe.seed)
+        self.learner = _learner(config)
+        self._capture = (
+            Capture(images=True)
+            if isinstance(self.learner, RT2Learner)
+            else Capture(images=False, points=self.learner.network.config)
+        )
+        folder = config.work / 'frames'
+        wanted = CollectConfig(
+            folder,
+            config.frames,
+            config.processes,
+            config.shard,
+            config.recipe.seed,
+            self._capture,
+        )
+        collect(wanted, progress)
+        self._expert = load_frames(folder)
+        self._visited: Frames | None = None
+        state = torch.from_numpy(self._expert['state'])
+        self.learner.network.state_mean.copy_(state.mean(dim=0))
+        # The arm never leaves some of these values; noise in them must not be blown up.
+        self.learner.network.state_std.copy_(state.std(dim=0).clamp_min(0.02))
+
+    def clone(self, until: int | None) -> Optimiser:
+        """Train until a step, or to the end."""
+        settings = {
+            'kind': self.config.kind,
+            'attention': self.config.attention,
+            'rounds': [asdict(item) for item in self.config.rounds],
+            'frames': self.config.frames,
+            'instructions': self.config.instructions,
+        }
+        return run_loop(
+            self.learner,
+            self._losses,
+            self.config.recipe,
+            self.config.work,
+            settings=settings,
+            until=until,
+            save_every=self.config.save_every,
+            progress=self._progress,
+        )
+
+    def dagger(self, index: int, stop: DaggerRound) -> None:
+        """Collect a round with the learner as saved, and add it to what is trained on."""
+        folder = self.config.work / f'dagger-{index}'
+        learner = DaggerConfig(
+            folder,
+            self.config.work / 'learner',
+            self.config.model_id,
+            stop.frames,
+            self._capture,
+            self.config.processes,
+            self.config.shard,
+            seed=self.config.recipe.seed * 10 + index,
+        )
+        collect_dagger(learner, self._progress)
+        rounds = [load_frames(self.config.work / f'dagger-{i}') for i in range(index + 1)]
+        self._visited = {
+            name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]
+        }
+
+    def save(self, optimiser: Optimiser, models_dir: Path) -> Path:
+        """Write the averaged weights as a checkpoint."""
+        prefix = 'network.'
+        tensors = {
+            name[len(prefix) :]: value
+            for name, value in optimiser.average.items()
+            if name.startswith(prefix)
+        }
+        checkpoint = Checkpoint(
+            spec=_spec(self.config),
+            model=self.learner.network.config.to_dict(),
+            training=_training(self.config, optimiser),
+        )
+        return checkpoints.save(models_dir, checkpoint, tensors)
+
+    def _losses(self, rng: np.random.Generator, batch: int) -> Losses:
+        """Half of each batch comes from DAgger once there is any."""
+        if self._visited is None:
+            return self._on(self._expert, rng, batch)
+        first = self._on(self._expert, rng, batch // 2)
+        second = self._on(self._visited, rng, batch - batch // 2)
+        return {name: (first[name] + second[name]) / 2 for name in first}
+
+    def _on(self, frames: Frames, rng: np.random.Generator, batch: int) -> Losses:
+        rows = rng.integers(0, len(frames['task']), batch)
+        tasks = sample_tasks(frames['task'][rows], rng, self.config.instructions)
+        losses: Losses = self.learner.losses(frames, rows, tasks)
+        return losses
+
+
+_Learner = RT2Learner | PCTLearner
+
+
+def _learner(config: TabletopConfig) -> Any:
+    makers: dict[str, Callable[[], nn.Module]] = {
+        'rt2': lambda: RT2Learner(tabletop_config(config.decode), config.attention),
+        'pct': lambda: PCTLearner(pct_config(), config.attention),
+    }
+    return makers[config.kind]()
+
+
+def _spec(config: TabletopConfig) -> PolicySpec:
+    needs = image_observations() if config.kind == 'rt2' else point_observations()
+    return PolicySpec(
+        model_id=config.model_id,
+        kind=config.kind,
+        observations=needs,
+        action=tabletop_action(),
+        attention={'backend': config.attention, 'options': {}},
+        instructions=INSTRUCTIONS,
+    )
+
+
+def _training(config: TabletopConfig, optimiser: Optimiser) -> dict[str, Any]:
+    recipe = asdict(config.recipe)
+    return {
+        'command': config.command,
+        'steps': optimiser.step,
+        'recipe': {**recipe, 'betas': list(recipe['betas'])},
+        'expert_frames': config.frames,
+        'dagger_rounds': [asdict(item) for item in config.rounds],
+        'instructions_per_image': config.instructions,
+    }

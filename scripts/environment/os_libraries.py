@@ -1,0 +1,71 @@
+"""Find shared libraries of the operating system and install those that are missing."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+
+from environment.console import clean_environment, run, say
+from environment.errors import BootstrapError
+from environment.prerequisites import headers_package, install_command, needs_headers
+
+_SHARED_MEMORY = '/dev/shm'
+# Five processes with the segment of config/fastdds.xml.
+_NEEDED_MIB = 5 * 34
+
+# Library to load -> Debian package. All but the first are what open3d links against.
+LIBRARIES = {
+    'libOSMesa.so.8': 'libosmesa6',
+    'libusb-1.0.so.0': 'libusb-1.0-0',
+    'libGL.so.1': 'libgl1',
+    'libEGL.so.1': 'libegl1',
+    'libX11.so.6': 'libx11-6',
+    'libudev.so.1': 'libudev1',
+    'libidn2.so.0': 'libidn2-0',
+    'libgomp.so.1': 'libgomp1',
+}
+
+
+def missing_packages() -> list[str]:
+    """Return the Debian packages this machine still needs."""
+    packages = [name for library, name in LIBRARIES.items() if not _loads(library)]
+    return [headers_package(), *packages] if needs_headers() else packages
+
+
+def shared_memory_warning() -> str | None:
+    """Return a warning when camera images will not fit between processes."""
+    free_mib = shutil.disk_usage(_SHARED_MEMORY).free // 2**20
+    if free_mib >= _NEEDED_MIB:
+        return None
+    return (
+        f'{_SHARED_MEMORY} has {free_mib} MiB free, {_NEEDED_MIB} are needed: images between '
+        f'processes may be lost. In a container, start it with --shm-size=1g'
+    )
+
+
+def provide(packages: list[str]) -> None:
+    """
+    Install Debian packages when that is allowed.
+
+    :raises BootstrapError: with the command to type when it is not
+    """
+    command = install_command(packages)
+    if os.geteuid() != 0 or not shutil.which('apt-get'):
+        raise BootstrapError(f'Missing from the operating system. Run:\n  {command}')
+    env = clean_environment(DEBIAN_FRONTEND='noninteractive')
+    say(f'   {" ".join(packages)}')
+    run(['apt-get', 'update'], 'apt-update', env=env)
+    run(
+        ['apt-get', 'install', '--yes', '--no-install-recommends', *packages],
+        'apt-install',
+        env=env,
+    )
+
+
+def _loads(library: str) -> bool:
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,70 @@
+"""Check what has to be on the machine before anything can be installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+import platform
+import shutil
+import sys
+import sysconfig
+
+from environment.errors import BootstrapError
+
+_COMPILERS = ('c++', 'g++', 'clang++')
+_NEWEST = (3, 14)
+
+
+def check() -> None:
+    """
+    Check interpreter, venv module, C++ compiler, make and CMake.
+
+    :raises BootstrapError: naming everything that is missing and how to get it
+    """
+    missing = [*_interpreter(), *_venv_module(), *_tools()]
+    if missing:
+        raise BootstrapError('This machine lacks:\n' + '\n'.join(f'  - {m}' for m in missing))
+
+
+def needs_headers() -> bool:
+    """Say whether the C headers of this interpreter are missing."""
+    return not Path(sysconfig.get_paths()['include'], 'Python.h').exists()
+
+
+def headers_package() -> str:
+    """Return the Debian package with this interpreter's C headers."""
+    return 'python{}.{}-dev'.format(*sys.version_info[:2])
+
+
+def _interpreter() -> list[str]:
+    if platform.python_implementation() != 'CPython':
+        return [f'CPython: {sys.executable} is {platform.python_implementation()}']
+    if sys.version_info[:2] > _NEWEST:
+        return ['Python 3.10 to 3.14 (the ROS wheels exist for no other): make env PYTHON=...']
+    if platform.machine() != 'x86_64' or sys.platform != 'linux':
+        found = f'{sys.platform} on {platform.machine()}'
+        other_way = 'Build with colcon in a ROS 2 Jazzy installation, see CONTRIBUTING.md'
+        return [f'Linux on x86-64, this is {found}: no ROS wheels exist for it. {other_way}']
+    return []
+
+
+def _venv_module() -> list[str]:
+    if all(importlib.util.find_spec(name) for name in ('venv', 'ensurepip')):
+        return []
+    package = 'python{}.{}-venv'.format(*sys.version_info[:2])
+    return [f'the venv module of {sys.executable}: {install_command([package])}']
+
+
+def _tools() -> list[str]:
+    missing = []
+    if not any(map(shutil.which, _COMPILERS)):
+        missing.append(f'a C++ compiler: {install_command(["g++"])}')
+    for tool in ('cmake', 'make'):
+        if not shutil.which(tool):
+            missing.append(f'{tool}: {install_command([tool])}')
+    return missing
+
+
+def install_command(packages: list[str]) -> str:
+    """Return the shell command that installs Debian packages."""
+    return f'sudo apt-get install --yes {" ".join(packages)}'

@@ -1,0 +1,48 @@
+"""Install sara_ros as an ament_python package."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE_NAME = 'sara_ros'
+
+
+def files_below(folder):
+    """Pair each folder below `folder` with its files, as `data_files` wants them."""
+    destination = Path('share') / PACKAGE_NAME
+    pairs = {}
+    for path in sorted(Path(folder).rglob('*')):
+        if path.is_file() and '__pycache__' not in path.parts:
+            pairs.setdefault(str(destination / path.parent), []).append(str(path))
+    return list(pairs.items())
+
+
+setup(
+    name=PACKAGE_NAME,
+    version='0.1.0',
+    description='Serve transformer robot policies with linear attention over ROS 2.',
+    license='Apache-2.0',
+    maintainer='sara_ros maintainers',
+    maintainer_email='maintainers@sara-ros.invalid',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE_NAME, PACKAGE_NAME + '.*']),
+    package_data={PACKAGE_NAME: ['**/*.xml', '**/*.html', '**/*.css', '**/*.js', 'py.typed']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', ['resource/' + PACKAGE_NAME]),
+        ('share/' + PACKAGE_NAME, ['package.xml']),
+        *files_below('launch'),
+        *files_below('config'),
+        *files_below('models'),
+    ],
+    install_requires=['setuptools'],
+    extras_require={'test': ['pytest']},
+    zip_safe=False,
+    entry_points={
+        'console_scripts': [
+            'sara-ros = sara_ros.cli.main:main',
+            'policy = sara_ros.nodes.policy:main',
+            'model_manager = sara_ros.nodes.model_manager:main',
+            'simulator = sara_ros.nodes.simulator:main',
+        ],
+    },
+)

@@ -1,0 +1,87 @@
+"""A run that was stopped goes on as if it had not been."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from sara_ros.core import ParameterError
+from sara_ros.training.loop import run_loop
+from sara_ros.training.optimiser import Recipe
+from sara_ros.training.record import finish_record
+
+RECIPE = Recipe(steps=30, batch=8, warm_up_steps=5)
+
+
+def fresh() -> nn.Sequential:
+    """Return a small network with fixed initial weights, and a buffer that training changes."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 1))
+
+
+def losses_of(network):
+    """Return a loss function on a made-up task."""
+
+    def losses(rng: np.random.Generator, batch: int):
+        x = torch.from_numpy(rng.normal(size=(batch, 3)).astype(np.float32))
+        error = (network(x)[:, 0] - x.sum(dim=1)).square().mean()
+        return {'loss': error, 'twice': 2 * error}
+
+    return losses
+
+
+def run(folder, network=None, recipe=RECIPE, **options):
+    """Train in ``folder``."""
+    network = network or fresh()
+    return run_loop(
+        network, losses_of(network), recipe, folder, settings={'a': 1}, save_every=10, **options
+    )
+
+
+def test_resume_is_exact(tmp_path):
+    """Stopping at a step and starting again gives the same weights, averages and curve."""
+    whole = run(tmp_path / 'whole')
+    run(tmp_path / 'parts', until=10)
+    parts = run(tmp_path / 'parts')
+    assert whole.step == parts.step == 30
+    for name, tensor in whole.tensors().items():
+        assert torch.equal(tensor, parts.tensors()[name]), name
+    curves = [json.loads((tmp_path / n / 'curve.json').read_text()) for n in ('whole', 'parts')]
+    assert curves[0]['points'] == curves[1]['points']
+    assert [point['step'] for point in curves[0]['points']] == [10, 20, 30]
+
+
+def test_killed_between_saves(tmp_path):
+    """Steps after the last save are done again, with the same result."""
+    whole = run(tmp_path / 'whole')
+    network = fresh()
+    real, count = losses_of(network), iter(range(99))
+
+    def killed(rng, batch):
+        if next(count) == 14:
+            raise KeyboardInterrupt
+        return real(rng, batch)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_loop(network, killed, RECIPE, tmp_path / 'a', settings={'a': 1}, save_every=10)
+    again = run(tmp_path / 'a')
+    for name, tensor in whole.average.items():
+        assert torch.equal(tensor, again.average[name]), name
+
+
+def test_other_settings_are_refused(tmp_path):
+    """A work folder belongs to one run."""
+    run(tmp_path, until=10)
+    with pytest.raises(ParameterError, match=r'other settings \(recipe\)'):
+        run(tmp_path, recipe=Recipe(steps=40, batch=8, warm_up_steps=5))
+
+
+def test_it_learns_and_leaves_a_record(tmp_path):
+    """The loss falls; the record and the picture are there."""
+    run(tmp_path, recipe=Recipe(steps=200, batch=32, learning_rate=1e-2, warm_up_steps=5))
+    record = json.loads(finish_record(tmp_path, 'tiny').read_text())
+    assert record['points'][-1]['loss'] < 0.3 * record['points'][0]['loss']
+    assert record['machine']['versions']['torch']
+    assert (tmp_path / 'loss.png').read_bytes().startswith(b'\x89PNG')

@@ -1,0 +1,53 @@
+"""Losses are small where they should be, and never give a gradient that is not finite."""
+
+import torch
+
+from sara_ros.training.losses import (
+    content_loss,
+    expectation_loss,
+    pointing_loss,
+    soft_targets,
+    token_loss,
+)
+
+
+def test_soft_targets_are_centred_on_the_value():
+    """The mean of the distribution is the exact value, in bins; beyond the ends it is the end."""
+    low, width = torch.tensor([-1.0, 0.0]), torch.tensor([0.01, 0.1])
+    values = torch.tensor([[-0.5 + 0.005, 2.0 + 0.05], [99.0, -99.0]])
+    targets = soft_targets(values, low, width, 256, sigma=2.0)
+    torch.testing.assert_close(targets.sum(-1), torch.ones(2, 2))
+    mean = targets @ torch.arange(256.0)
+    torch.testing.assert_close(mean[0], torch.tensor([50.0, 20.0]), atol=1e-3, rtol=0)
+    assert targets[1, 0].argmax() == 255
+    assert targets[1, 1].argmax() == 0
+
+
+def test_expectation_loss_is_zero_for_the_target():
+    """Logits that are the logarithm of the target have the target's mean."""
+    targets = soft_targets(torch.tensor([[0.3]]), torch.zeros(1), torch.full((1,), 0.01), 256, 2.0)
+    logits = targets.clamp_min(1e-30).log()
+    assert expectation_loss(logits, targets) < 1e-8
+    assert expectation_loss(logits.roll(40, -1), targets) > 0.1
+    assert token_loss(logits, targets) < token_loss(logits.roll(3, -1), targets)
+
+
+def test_pointing_loss_leaves_out_what_is_hidden():
+    """Rows with nothing to look at have no influence and finite gradients."""
+    scores = torch.randn(2, 3, 10, requires_grad=True)
+    shows = torch.zeros(2, 1, 10, dtype=torch.bool)
+    shows[0, :, 4] = True
+    loss = pointing_loss(scores, shows)
+    loss.backward()
+    torch.testing.assert_close(loss, -scores[0].log_softmax(-1)[:, 4].mean())
+    assert scores.grad.isfinite().all()
+    assert (scores.grad[1] == 0).all()
+    assert pointing_loss(scores, torch.zeros_like(shows)) == 0
+
+
+def test_content_loss_without_objects_is_finite():
+    """An image in which no token shows an object is rare, and must not end the training."""
+    predicted = torch.randn(2, 4, 11, requires_grad=True)
+    nothing = torch.zeros(2, 4, dtype=torch.long)
+    loss = content_loss(predicted, nothing, torch.zeros(2, 4, 5))
+    assert loss.isfinite()

@@ -1,0 +1,85 @@
+"""Training on the tabletop, end to end at toy size."""
+
+import numpy as np
+import pytest
+
+from sara_ros.core import ParameterError
+from sara_ros.policies import load_policy, verify, warm_up
+from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.tasks import TASKS
+from sara_ros.sim.world import TabletopWorld
+from sara_ros.training.capture import VIEWS, Capture, capture
+from sara_ros.training.collect import CollectConfig, collect_shard
+from sara_ros.training.frames import load_frames
+from sara_ros.training.optimiser import Recipe
+from sara_ros.training.pct_tabletop import pct_config
+from sara_ros.training.rt2_tabletop import sample_tasks
+from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
+
+
+def test_capture_agrees_with_itself():
+    """Objects are behind the tokens that their projected places fall into."""
+    world = TabletopWorld()
+    world.reset(3)
+    world.teleport((0.3, 0.0, 0.3))
+    with CameraRig(world.model) as rig:
+        row = capture(world, rig, 0, Capture(points=pct_config()))
+    assert row['labels'].shape == (16, 8)
+    front = VIEWS[0]
+    for index in range(5):
+        x, y = row['pixels'][0, index]
+        token = int(y // front.patch) * front.grid[1] + int(x // front.patch)
+        assert row['counts'][token, index] > 0
+    near = np.abs(row['points'][:, :2].astype(np.float32) - row['places'][0, 0, :2]).max(axis=1)
+    assert (near < 0.02).any()
+
+
+def test_collecting_again_gives_the_same_frames(tmp_path):
+    """A shard depends on the seed and its number only."""
+    for name in ('a', 'b'):
+        collect_shard(CollectConfig(tmp_path / name, shard=6), 2)
+    first, second = (load_frames(tmp_path / name) for name in ('a', 'b'))
+    assert set(first) == set(second)
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, second[name], err_msg=name)
+    collect_shard(CollectConfig(tmp_path / 'c', shard=6), 3)
+    assert not np.array_equal(load_frames(tmp_path / 'c')['state'], first['state'])
+
+
+def test_missing_frames(tmp_path):
+    """Training without data says so."""
+    with pytest.raises(ParameterError, match='no training frames'):
+        load_frames(tmp_path)
+
+
+def test_sampled_tasks_are_distinct_from_the_main_one():
+    """The state's own task comes first and once."""
+    main = np.array([0, 7, 15] * 50)
+    tasks = sample_tasks(main, np.random.default_rng(0), 4).numpy()
+    assert (tasks[:, 0] == main).all()
+    assert (tasks[:, 1:] != main[:, None]).all()
+    assert set(tasks.ravel()) == set(range(len(TASKS)))
+
+
+@pytest.mark.parametrize('kind', ['rt2', 'pct'])
+def test_trains(tmp_path, kind):
+    """Collect, clone, one DAgger round and a checkpoint that loads and acts."""
+    config = TabletopConfig(
+        model_id='toy', kind=kind, models_dir=tmp_path / 'models', work=tmp_path / 'work',
+        frames=8, recipe=Recipe(steps=2, batch=2), rounds=(DaggerRound(1, 4),), instructions=2,
+        processes=1, shard=4, command='a test',
+    )  # fmt: skip
+    folder = train_tabletop(config)
+    assert verify(tmp_path / 'models', 'toy').checkpoint.training['command'] == 'a test'
+    policy = load_policy(tmp_path / 'models', 'toy')
+    warm_up(policy)
+    assert (tmp_path / 'work' / 'record.json').exists()
+    assert str(tmp_path) not in (folder / 'policy.json').read_text()
+    assert train_tabletop(config) == folder
+
+
+def test_unknown_kind(tmp_path):
+    """A kind that is not known is named before anything is collected."""
+    with pytest.raises(ParameterError, match="kind is 'rt1'; known: rt2, pct"):
+        train_tabletop(TabletopConfig('toy', 'rt1', tmp_path, tmp_path / 'work'))
+    assert not (tmp_path / 'work').exists()
