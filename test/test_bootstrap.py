@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+import re
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -76,17 +78,28 @@ def test_failure_shows_the_log(log_folder):
 
 def test_interruption_ends_the_whole_command(log_folder, monkeypatch):
     """A Ctrl-C that left pip or cmake running in the background would race the next run."""
+    log = log_folder / 'demo.log'
 
-    def interrupt(*_):
-        while 'pid' not in (log_folder / 'demo.log').read_text().splitlines()[-1]:
-            pass
+    def interrupt(*args, **kwargs):
+        while not re.search(r'^child=\d+$', log.read_text(), re.M):
+            time.sleep(0.01)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(console, '_watch', lambda *args, **kwargs: interrupt())
+    monkeypatch.setattr(console, '_watch', interrupt)
     with pytest.raises(KeyboardInterrupt):
-        console.run(['sh', '-c', 'sleep 60 & echo pid $!; wait'], 'demo')
-    child = int((log_folder / 'demo.log').read_text().split()[-1])
-    assert not Path(f'/proc/{child}').exists() or 'Z' in Path(f'/proc/{child}/stat').read_text()
+        console.run(['sh', '-c', 'sleep 60 & echo child=$!; wait'], 'demo')
+    child = int(re.search(r'^child=(\d+)$', log.read_text(), re.M)[1])
+    deadline = time.monotonic() + 5.0
+    while is_running(child):
+        assert time.monotonic() < deadline, f'process {child} was left behind'
+        time.sleep(0.01)
+
+
+def is_running(pid):
+    try:
+        return ') Z ' not in Path(f'/proc/{pid}/stat').read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_foreign_ros_is_kept_out(monkeypatch):
@@ -107,8 +120,8 @@ def test_missing_tools_are_all_named(monkeypatch):
 
 def test_missing_libraries_are_found(monkeypatch):
     monkeypatch.setattr(os_libraries, 'LIBRARIES', {'libnone-such.so.9': 'none-such9'})
-    monkeypatch.setattr(os_libraries, 'needs_headers', lambda: False)
-    assert os_libraries.missing_packages() == ['none-such9']
+    monkeypatch.setattr(os_libraries, 'missing_parts', lambda: ['python3.11-dev'])
+    assert os_libraries.missing_packages() == ['python3.11-dev', 'none-such9']
 
 
 def test_without_root_the_command_is_named(monkeypatch):

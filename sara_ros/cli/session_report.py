@@ -74,6 +74,7 @@ class SessionLog:
             kind=self.kind,
             created=self.created.isoformat(timespec='seconds'),
             duration_sec=time.monotonic() - self.started_sec,
+            first_command_sec=self._first_command_sec(recorder),
             machine=describe_machine(),
             ros=self._ros(),
             processes=[ProcessFacts(name, pid) for name, pid in pids.items()],
@@ -101,6 +102,12 @@ class SessionLog:
             notes=self.notes,
             files=files,
         )
+
+    def _first_command_sec(self, recorder: SessionRecorder) -> float | None:
+        if not recorder.samples:
+            return None
+        # Samples count from the start of the recorder, which is later than that of the log.
+        return recorder.started_sec - self.started_sec + recorder.samples[0].time_sec
 
     def _ros(self) -> RosFacts:
         return RosFacts(

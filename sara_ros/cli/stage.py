@@ -74,7 +74,9 @@ class Stage:
             self.client = stack.enter_context(
                 GraphClient(domain_id=domain_id, watch=self.children.check)
             )
-            self.recorder = SessionRecorder(self.client.node, self._on_frame)
+            self.recorder = SessionRecorder(
+                self.client.node, self._on_frame, clouds=self._kind == 'demo-real'
+            )
             self.view = stack.enter_context(LiveView(f'sara_ros {self._kind}', self._total))
             self._video = stack.enter_context(
                 EpisodeRecorder(self._out / VIDEO_FILE, VIDEO_FPS, VIDEO_SIZE_PX)

@@ -35,6 +35,40 @@ class Percentiles:
         return cls(array.size, float(p50), float(p95), float(p99), float(array.max()))
 
 
+class CommandRate:
+    """
+    Commands per second while a policy runs, from those commands that carry timing.
+
+    Holds and the later steps of a chunk carry none, so commands are counted by sequence number.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Cover the latest ``size`` intervals."""
+        self._intervals: deque[tuple[int, float]] = deque(maxlen=size)
+        self._latest: tuple[int, float] | None = None
+
+    def add(self, sequence: int, stamp_sec: float) -> None:
+        """Note a command."""
+        if self._latest is not None:
+            self._intervals.append((sequence - self._latest[0], stamp_sec - self._latest[1]))
+        self._latest = (sequence, stamp_sec)
+
+    def pause(self) -> None:
+        """Have the time until the next command not count: it lies between two runs."""
+        self._latest = None
+
+    @property
+    def span_sec(self) -> float:
+        """Time covered."""
+        return sum(seconds for _, seconds in self._intervals)
+
+    @property
+    def rate_hz(self) -> float:
+        """Commands per second; 0 before the second command."""
+        span_sec = self.span_sec
+        return sum(count for count, _ in self._intervals) / span_sec if span_sec > 0 else 0.0
+
+
 class Window:
     """The latest ``size`` values of each series."""
 

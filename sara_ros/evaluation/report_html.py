@@ -72,6 +72,8 @@ def _header(report: Report) -> Html:
     machine, ros = report['machine'], report['ros']
     count, policies = len(report['episodes']), len(report['by_policy'])
     ran = f'{count} episodes, {policies} policies, {report["duration_sec"]:.0f} s'
+    if report['first_command_sec'] is not None:
+        ran += f', first command after {report["first_command_sec"]:.1f} s'
     graph = f'ROS 2 {ros["distro"]}, {ros["rmw"]}, {len(report["processes"])} processes'
     hardware = f'{machine.get("cpu")}, {machine.get("logical_cores")} cores'
     memory = f'{number(machine.get("memory_gib"))} GiB'

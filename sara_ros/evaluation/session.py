@@ -117,6 +117,7 @@ class Session:
     Everything a report tells.
 
     :ivar created: start of the session, ISO 8601 in UTC.
+    :ivar first_command_sec: from that start to the first command; None when there was none.
     :ivar policies: facts by model id.
     :ivar messages_in: messages received by the nodes under test, by topic.
     :ivar messages_out: messages they published, by topic.
@@ -127,6 +128,7 @@ class Session:
     kind: str
     created: str
     duration_sec: float
+    first_command_sec: float | None
     machine: Mapping[str, Any]
     ros: RosFacts
     processes: Sequence[ProcessFacts]
@@ -159,6 +161,7 @@ class Session:
             'kind': self.kind,
             'created': self.created,
             'duration_sec': round(self.duration_sec, 3),
+            'first_command_sec': _rounded(self.first_command_sec),
             'machine': dict(self.machine),
             'ros': asdict(self.ros),
             'processes': _dicts(self.processes),
@@ -189,6 +192,10 @@ class Session:
             model: {**asdict(facts), **latency.get(model, nothing)}
             for model, facts in self.policies.items()
         }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
 
 
 def _dicts(values: Iterable[Any]) -> list[dict[str, Any]]:

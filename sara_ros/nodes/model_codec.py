@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sara_ros.core import CheckpointError, SaraError
+from sara_ros.core import CheckpointError
+from sara_ros.core.errors import describe
 from sara_ros.policies.checkpoint import StoredCheckpoint, list_models
 from sara_ros.policies.loading import load_policy, verify, warm_up
 from sara_ros_msgs.msg import ModelInfo
@@ -22,12 +23,12 @@ def verify_model(models_dir: Path, model_id: str) -> ModelInfo:
     """Check hash and architecture and act once; ``error`` says what failed."""
     try:
         info = _info(verify(models_dir, model_id))
-    except SaraError as err:
-        return ModelInfo(id=model_id, error=str(err))
+    except Exception as err:  # a broken model may raise anything, and must be told of
+        return ModelInfo(id=model_id, error=describe(err))
     try:
         warm_up(load_policy(models_dir, model_id), count=1)
-    except SaraError as err:
-        info.error = str(err)
+    except Exception as err:
+        info.error = describe(err)
     info.verified = not info.error
     return info
 

@@ -7,14 +7,18 @@ import time
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
-from sara_ros.core import STAGES, SaraError
+from sara_ros.core import STAGES, ParameterError
 from sara_ros.core.resources import package_folder
-from sara_ros.core.statistics import Window
+from sara_ros.core.statistics import CommandRate, Window
 from sara_ros.core.timing import TOTAL
 from sara_ros.nodes import qos
 from sara_ros.nodes.diagnostics import policy_status, stage_statistics, timing_status
+from sara_ros.nodes.managed import ManagedNode
 from sara_ros.nodes.model_codec import describe_models, verify_model
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import bring_up, run_node
@@ -38,7 +42,7 @@ PARAMETERS: Final = (
 )  # fmt: skip
 
 
-class ModelManagerNode(LifecycleNode):
+class ModelManagerNode(ManagedNode):
     """
     Lists and verifies models, and sums up the timing of a policy node.
 
@@ -58,54 +62,88 @@ class ModelManagerNode(LifecycleNode):
             self.create_service(ListModels, '~/list_models', self._on_list),
             self.create_service(VerifyModel, '~/verify_model', self._on_verify),
         ]
+        self._inputs: list[Subscription] = []
+        self._outputs: list[Any] = []
+        self._timer: Timer | None = None
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Create publishers; fails when there is no folder of models."""
-        try:
-            self._models_dir()
-        except SaraError as err:
-            self.get_logger().error(f'cannot configure: {err}')
+        if not self.attempt('configure', self._configure):
             return TransitionCallbackReturn.FAILURE
-        self._window = Window(value(self, 'window_commands'))
-        self._published_ns: list[int] = []
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Start to listen to the policy."""
+        if not self.attempt('activate', self._listen):
+            self._ignore()
+            return TransitionCallbackReturn.FAILURE
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening."""
+        self._ignore()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Release the publishers."""
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening and release the publishers."""
+        self._ignore()
+        self._release()
+        return super().on_shutdown(state)
+
+    def _configure(self) -> None:
+        self._models_dir()
+        self._forget()
         self._status: PolicyStatus | None = None
         self._status_ns = 0
         self._summary = self.create_lifecycle_publisher(TimingSummary, '~/timing', qos.COMMAND)
         self._diagnostics = self.create_lifecycle_publisher(
             DiagnosticArray, '/diagnostics', qos.COMMAND
         )
-        return super().on_configure(state)
+        self._outputs = [self._summary, self._diagnostics]
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Start to listen to the policy."""
+    def _listen(self) -> None:
         policy = value(self, 'policy')
-        self._inputs = [
-            self.create_subscription(
-                InferenceTiming, f'{policy}/timing', self._on_timing, qos.COMMAND
-            ),
-            self.create_subscription(
-                PolicyStatus, f'{policy}/status', self._on_status, qos.LATCHED
-            ),
-        ]
-        self._timer = self.create_timer(value(self, 'summary_period_sec'), self._publish)
-        return super().on_activate(state)
+        for kind, topic, callback, profile in (
+            (InferenceTiming, 'timing', self._on_timing, qos.COMMAND),
+            (PolicyStatus, 'status', self._on_status, qos.LATCHED),
+        ):
+            self._inputs.append(
+                self.create_subscription(kind, f'{policy}/{topic}', callback, profile)
+            )
+        self._timer = self.create_timer(
+            value(self, 'summary_period_sec'),
+            self._publish,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop listening."""
-        self.destroy_timer(self._timer)
+    def _ignore(self) -> None:
+        if self._timer is not None:
+            self.destroy_timer(self._timer)
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        return super().on_deactivate(state)
+        self._timer = None
+        self._inputs.clear()
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Release the publishers."""
-        self.destroy_lifecycle_publisher(self._summary)
-        self.destroy_lifecycle_publisher(self._diagnostics)
-        return super().on_cleanup(state)
+    def _release(self) -> None:
+        for publisher in self._outputs:
+            self.destroy_lifecycle_publisher(publisher)
+        self._outputs.clear()
+
+    def _forget(self) -> None:
+        size = value(self, 'window_commands')
+        self._window = Window(size)
+        self._rate = CommandRate(size)
 
     def _models_dir(self) -> Path:
-        folder = value(self, 'models_dir')
-        return Path(folder) if folder else package_folder('models')
+        folder = Path(value(self, 'models_dir') or package_folder('models'))
+        if not folder.is_dir():
+            raise ParameterError(f"parameter 'models_dir': {folder} is not a folder")
+        return folder
 
     def _on_list(self, _: Any, response: ListModels.Response) -> ListModels.Response:
         response.models = describe_models(self._models_dir())
@@ -121,16 +159,15 @@ class ModelManagerNode(LifecycleNode):
 
     def _on_timing(self, message: InferenceTiming) -> None:
         if message.warm_up:
+            self._rate.pause()
             return
         for series in (*STAGES, TOTAL):
             self._window.add(series, to_ns(getattr(message, series)) * 1e-6)
-        self._published_ns.append(to_ns(message.header.stamp))
-        del self._published_ns[: -value(self, 'window_commands')]
+        self._rate.add(int(message.sequence), to_ns(message.header.stamp) / NS)
 
     def _on_status(self, message: PolicyStatus) -> None:
         if self._status is not None and message.model_id != self._status.model_id:
-            self._window.clear()
-            self._published_ns.clear()
+            self._forget()
         self._status = message
         self._status_ns = time.monotonic_ns()
 
@@ -149,12 +186,10 @@ class ModelManagerNode(LifecycleNode):
         self._diagnostics.publish(message)
 
     def _summarise(self, status: PolicyStatus) -> TimingSummary:
-        stamps = self._published_ns
-        window_sec = (stamps[-1] - stamps[0]) / NS if stamps else 0.0
         return TimingSummary(
             model_id=status.model_id,
-            window_sec=window_sec,
-            command_rate_hz=(len(stamps) - 1) / window_sec if window_sec else 0.0,
+            window_sec=self._rate.span_sec,
+            command_rate_hz=self._rate.rate_hz,
             stages=stage_statistics(self._window.percentiles()),
             drop_reasons=status.drop_reasons,
             drop_counts=status.drop_counts,

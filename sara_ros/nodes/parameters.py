@@ -68,7 +68,8 @@ def declare(node: Node, specs: Sequence[ParameterSpec]) -> None:
             raise ParameterError(
                 f"parameter '{spec.name}' of node {node.get_name()}: {err}; {spec.description}"
             ) from err
-        if node.get_parameter_type(spec.name) == Parameter.Type.NOT_SET:  # an empty list is
+        # An empty list has no type, and arrives as a parameter without a value.
+        if Parameter.Type(node.get_parameter_type(spec.name)) is Parameter.Type.NOT_SET:
             node.set_parameters([Parameter(spec.name, value=spec.default)])
 
 

@@ -23,6 +23,7 @@ _COLOURS: Final = ('red', 'green', 'blue')
 _PACKED: Final = ('rgb', 'rgba')
 
 
+@np.errstate(over='ignore')  # what is too large becomes infinity, and is left out
 def decode_points(message: PointCloud2, extra: tuple[str, ...] = ()) -> Points:
     """
     Return finite points as ``(N, 3 + len(extra))`` float32: x, y, z in m, then ``extra`` fields.
@@ -115,6 +116,16 @@ def _unpack_colours(packed: NDArray[Any]) -> list[NDArray[Any]]:
         raise ObservationError('malformed', f'packed colour has type {packed.dtype}; need 4 bytes')
     bits = np.ascontiguousarray(packed).view(packed.dtype.str[0] + 'u4')
     return [((bits >> shift) & 255).astype(np.float32) / 255 for shift in (16, 8, 0)]
+
+
+def decode_picture(message: PointCloud2) -> NDArray[np.uint8] | None:
+    """Return the colours of an organised cloud, ``(H, W, 3)``; ``None`` where there are none."""
+    view = _structured(message)
+    packed = next((name for name in _PACKED if name in (view.dtype.names or ())), None)
+    if message.height < 2 or packed is None:
+        return None
+    columns = _unpack_colours(view[packed])
+    return np.rint(np.stack(columns, axis=-1) * 255).astype(np.uint8)
 
 
 def encode_points(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+import time
 from typing import Any, Final
 
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
 
@@ -16,6 +17,7 @@ from sara_ros.evaluation.frame_ledger import FrameLedger
 from sara_ros.evaluation.samples import CommandSample
 from sara_ros.nodes import qos
 from sara_ros.nodes.image_codec import Rgb, decode_image
+from sara_ros.nodes.points_codec import decode_picture
 from sara_ros.nodes.ros_time import NS, to_ns
 from sara_ros_msgs import msg
 
@@ -30,15 +32,19 @@ class SessionRecorder:
     ``episode`` is set by whoever runs the session. ``messages`` counts what arrived by topic.
 
     :param on_frame: receives every camera frame, ``(H, W, 3)`` uint8 RGB.
+    :param clouds: take the colours of organised clouds for frames as well.
     """
 
-    def __init__(self, node: Node, on_frame: Callable[[Rgb], None] | None = None) -> None:
+    def __init__(
+        self, node: Node, on_frame: Callable[[Rgb], None], *, clouds: bool = False
+    ) -> None:
         """Subscribe to the graph."""
         self._started_ns = int(node.get_clock().now().nanoseconds)
         self._on_frame = on_frame
         self._samples: dict[tuple[int, int], CommandSample] = {}
         self._earlier: Counter[str] = Counter()
         self._latest: Counter[str] = Counter()
+        self.started_sec = time.monotonic()
         self.episode = 0
         self.success = False
         self.status = msg.PolicyStatus()
@@ -52,9 +58,10 @@ class SessionRecorder:
             (msg.PolicyStatus, 'policy/status', self._on_status, qos.LATCHED),
             (Bool, 'simulator/success', self._on_success, qos.LATCHED),
             (CameraInfo, 'camera_info', self._on_camera_info, qos.SENSOR),
+            (Image, 'image_raw', self._on_image, qos.SENSOR),
         ]
-        if on_frame is not None:
-            topics.append((Image, 'image_raw', self._on_image, qos.SENSOR))
+        if clouds:
+            topics.append((PointCloud2, 'points', self._on_cloud, qos.SENSOR))
         self._subscriptions = [
             node.create_subscription(kind, topic, self._counted(topic, callback), profile)
             for kind, topic, callback, profile in topics
@@ -128,5 +135,9 @@ class SessionRecorder:
         self.frames.published(to_ns(message.header.stamp), message.width, message.height)
 
     def _on_image(self, message: Image) -> None:
-        if self._on_frame is not None:
-            self._on_frame(decode_image(message))
+        self._on_frame(decode_image(message))
+
+    def _on_cloud(self, message: PointCloud2) -> None:
+        picture = decode_picture(message)
+        if picture is not None:
+            self._on_frame(picture)

@@ -9,11 +9,13 @@ import time
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rosgraph_msgs.msg import Clock
+from rosgraph_msgs.msg import Clock as ClockMessage
 from std_msgs.msg import Bool
 
 from sara_ros.core import SaraError
+from sara_ros.core.errors import describe
 from sara_ros.nodes import qos
 from sara_ros.nodes.command_codec import decode_action
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
@@ -48,10 +50,10 @@ class SimulatorNode(Node):
     """
     Runs the tabletop in real time.
 
-    Stamps are this node's ROS time, as a robot's drivers would set them, and ``/clock`` carries
-    the same time. Physics and rendering have a thread of their own; callbacks only hand work
-    over. The arm moves by one command's displacement at most, so it holds still when commands
-    stop, whatever the reason.
+    Stamps are the time of this machine, as a robot's drivers would set them, and ``/clock``
+    carries the same; with ``use_sim_time`` this node would wait for its own clock. Physics and
+    rendering have a thread of their own; callbacks only hand work over. The arm moves by one
+    command's displacement at most, so it holds still when commands stop, whatever the reason.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -67,7 +69,7 @@ class SimulatorNode(Node):
         self._succeeded = False
         self._expired = 0
         self._expiry_ns = int(value(self, 'command_expiry_sec') * NS)
-        self._clock_pub = self.create_publisher(Clock, '/clock', qos.SENSOR)
+        self._clock_pub = self.create_publisher(ClockMessage, '/clock', qos.SENSOR)
         self._success = self.create_publisher(Bool, '~/success', qos.LATCHED)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.COMMAND)
         self._actions = self.create_subscription(
@@ -76,13 +78,30 @@ class SimulatorNode(Node):
         self._resets = self.create_service(ResetScene, '~/reset_scene', self._on_reset)
         self._sensors = SimulatedSensors(self)
         self._stopping = Event()
-        self._thread = Thread(target=self._simulate, name='simulation', daemon=True)
+        self._failure: Exception | None = None
+        self._watch = self.create_timer(
+            0.2, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self._thread = Thread(target=self._run, name='simulation', daemon=True)
         self._thread.start()
 
     def close(self) -> None:
         """Stop the simulation."""
         self._stopping.set()
         self._thread.join(timeout=5.0)
+
+    def _check(self) -> None:
+        """End the process when the simulation failed: without it there is nothing to serve."""
+        if self._failure is not None:
+            raise SaraError(
+                f'the simulation stopped: {describe(self._failure)}'
+            ) from self._failure
+
+    def _run(self) -> None:
+        try:
+            self._simulate()
+        except Exception as err:
+            self._failure = err
 
     def _simulate(self) -> None:
         self._world = world = TabletopWorld()
@@ -97,8 +116,8 @@ class SimulatorNode(Node):
                     self._jobs.popleft()()
                 world.advance(pace.wait(self._stopping))
                 self._judge()
-                stamp_ns = self.get_clock().now().nanoseconds
-                self._clock_pub.publish(Clock(clock=to_time(stamp_ns)))
+                stamp_ns = time.time_ns()
+                self._clock_pub.publish(ClockMessage(clock=to_time(stamp_ns)))
                 if cameras.due():
                     self._sensors.publish_all(stamp_ns)
                 else:
@@ -113,7 +132,7 @@ class SimulatorNode(Node):
         self._success.publish(Bool(data=True))
 
     def _on_action(self, message: EndEffectorAction) -> None:
-        age_ns = self.get_clock().now().nanoseconds - to_ns(message.header.stamp)
+        age_ns = time.time_ns() - to_ns(message.header.stamp)
         if age_ns > self._expiry_ns:
             self._expired += 1
             self.get_logger().warning(
@@ -127,7 +146,9 @@ class SimulatorNode(Node):
         try:
             self._world.apply(decode_action(message))
         except SaraError as err:
-            self.get_logger().error(f'command {message.sequence} refused: {err}')
+            self.get_logger().error(
+                f'command {message.sequence} refused: {err}', throttle_duration_sec=2.0
+            )
 
     def _on_reset(
         self, request: ResetScene.Request, response: ResetScene.Response

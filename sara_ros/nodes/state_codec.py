@@ -70,6 +70,7 @@ def _select(
     return [values[index[name]] for name in names]
 
 
+@np.errstate(over='ignore')  # what is too large becomes infinity, and is refused
 def _finite(values: Any, what: str) -> Vector:
     vector = np.asarray(values, np.float32)
     if not np.isfinite(vector).all():
@@ -77,6 +78,7 @@ def _finite(values: Any, what: str) -> Vector:
     return vector
 
 
+@np.errstate(over='ignore', invalid='ignore')
 def _pose_vector(pose: Pose) -> Vector:
     p, q = pose.position, pose.orientation
     rotation = np.array([q.x, q.y, q.z, q.w])

@@ -217,6 +217,7 @@ def _write(folder: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) 
     (folder / CARD_FILE).write_text(model_card(data), encoding='utf-8')
     (folder / POLICY_FILE).write_text(_json_text(data), encoding='utf-8')
     for path in folder.iterdir():
+        path.chmod(0o644)  # safetensors writes files that only their owner can read
         with path.open('rb') as file:
             os.fsync(file.fileno())
 

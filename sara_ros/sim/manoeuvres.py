@@ -133,7 +133,9 @@ def push_to_disc(state: WorldState, color: str) -> Action:
     pushing = np.zeros(3)
     pushing[:2] = ahead * speed * _push_forward(along, miss) - TUNING.gain * aside
     pushing[2] = landing[3]
-    landing[1:4] = _shortened((1 - height) * low * pushing + (1 - (1 - height) * low) * landing[1:4])
+    landing[1:4] = _shortened(
+        (1 - height) * low * pushing + (1 - (1 - height) * low) * landing[1:4]
+    )
     return landing
 
 
@@ -211,7 +213,7 @@ def _shortened(step: NDArray[np.floating]) -> Float64Array:
 
 
 def _above(position: Float64Array, height_m: float) -> Float64Array:
-    return np.asarray(position + (0.0, 0.0, height_m), np.float64)
+    return np.add(position, (0.0, 0.0, height_m))
 
 
 def _square_yaw(yaw_rad: float) -> float:

@@ -53,5 +53,5 @@ def content_loss(predicted: Tensor, shown: Tensor, where: Tensor) -> Tensor:
     """
     kinds = cross_entropy(predicted[..., :6].flatten(0, 1), shown.flatten())
     something = shown > 0
-    places = huber_loss(predicted[..., 6:][something], where[something], delta=0.5)
-    return kinds + places
+    errors = huber_loss(predicted[..., 6:], where, delta=0.5, reduction='none').mean(dim=-1)
+    return kinds + (errors * something).sum() / something.sum().clamp_min(1)

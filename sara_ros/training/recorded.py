@@ -140,9 +140,7 @@ class RecordedLearner(nn.Module):
         """Draw frames and return the losses on their tokens."""
         rows = rng.integers(0, len(self._states), batch)
         images = torch.from_numpy(_shifted(self._images[rows], rng, self._shift_px))
-        # Measured joints are noisy; without this the network reads more into them than there is.
-        noise = rng.normal(0, 0.003, self._states[rows].shape)
-        state = torch.from_numpy((self._states[rows] + noise).astype(np.float32))
+        state = torch.from_numpy(self._states[rows])
         values = torch.from_numpy(self._actions[rows]) - state  # (B, A)
         tokens = self._tokens.encode(values[:, None])[:, None]  # (B, 1, A)
         words = self._words.expand(batch, 1, -1)
@@ -154,7 +152,7 @@ class RecordedLearner(nn.Module):
             'tokens': token_loss(logits, targets),
             'expectation': expectation_loss(logits, targets),
         }
-        return {'loss': parts['tokens'] + 2 * parts['expectation'], **parts}
+        return {'loss': parts['tokens'] + 3 * parts['expectation'], **parts}
 
 
 def recorded_spec(

@@ -58,7 +58,9 @@ class RT2Learner(nn.Module):
         self.words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
         self.tokens = ActionTokens(tabletop_action(), config.bins)
 
-    def losses(self, frames: Frames, rows: Sequence[int], tasks: Tensor) -> Losses:
+    def losses(
+        self, frames: Frames, rows: Sequence[int], tasks: Tensor, rng: np.random.Generator
+    ) -> Losses:
         """Return the losses on ``rows`` of ``frames`` for ``tasks`` ``(B, I)``."""
         batch = {name: torch.from_numpy(value[rows]) for name, value in frames.items()}
         labels = batch['labels'][torch.arange(len(rows))[:, None], tasks]  # (B, I, 8)

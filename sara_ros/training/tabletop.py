@@ -186,7 +186,7 @@ class _Run:
     def _on(self, frames: Frames, rng: np.random.Generator, batch: int) -> Losses:
         rows = rng.integers(0, len(frames['task']), batch)
         tasks = sample_tasks(frames['task'][rows], rng, self.config.instructions)
-        losses: Losses = self.learner.losses(frames, rows, tasks)
+        losses: Losses = self.learner.losses(frames, rows, tasks, rng)
         return losses
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import os
 import shutil
+import sys
 
 from environment.console import clean_environment, run, say
 from environment.errors import BootstrapError
-from environment.prerequisites import headers_package, install_command, needs_headers
+from environment.prerequisites import install_command, missing_parts
 
 _SHARED_MEMORY = '/dev/shm'
 # Five processes with the segment of config/fastdds.xml.
@@ -29,8 +31,8 @@ LIBRARIES = {
 
 def missing_packages() -> list[str]:
     """Return the Debian packages this machine still needs."""
-    packages = [name for library, name in LIBRARIES.items() if not _loads(library)]
-    return [headers_package(), *packages] if needs_headers() else packages
+    libraries = [package for library, package in LIBRARIES.items() if not _loads(library)]
+    return [*missing_parts(), *libraries]
 
 
 def shared_memory_warning() -> str | None:
@@ -48,7 +50,7 @@ def provide(packages: list[str]) -> None:
     """
     Install Debian packages when that is allowed.
 
-    :raises BootstrapError: with the command to type when it is not
+    :raises BootstrapError: with the command to type when it is not, or when it did not help
     """
     command = install_command(packages)
     if os.geteuid() != 0 or not shutil.which('apt-get'):
@@ -61,6 +63,13 @@ def provide(packages: list[str]) -> None:
         'apt-install',
         env=env,
     )
+    importlib.invalidate_caches()
+    remaining = missing_packages()
+    if remaining:
+        raise BootstrapError(
+            f'Still not usable by {sys.executable}: what {" ".join(remaining)} holds. '
+            'Try another Python: make env PYTHON=...'
+        )
 
 
 def _loads(library: str) -> bool:

@@ -17,23 +17,24 @@ _NEWEST = (3, 14)
 
 def check() -> None:
     """
-    Check interpreter, venv module, C++ compiler, make and CMake.
+    Check interpreter, C++ compiler, make and CMake.
 
     :raises BootstrapError: naming everything that is missing and how to get it
     """
-    missing = [*_interpreter(), *_venv_module(), *_tools()]
+    missing = [*_interpreter(), *_tools()]
     if missing:
         raise BootstrapError('This machine lacks:\n' + '\n'.join(f'  - {m}' for m in missing))
 
 
-def needs_headers() -> bool:
-    """Say whether the C headers of this interpreter are missing."""
-    return not Path(sysconfig.get_paths()['include'], 'Python.h').exists()
-
-
-def headers_package() -> str:
-    """Return the Debian package with this interpreter's C headers."""
-    return 'python{}.{}-dev'.format(*sys.version_info[:2])
+def missing_parts() -> list[str]:
+    """Return the Debian packages with the parts of this interpreter that are missing."""
+    name = 'python{}.{}'.format(*sys.version_info[:2])
+    packages = []
+    if not all(map(importlib.util.find_spec, ('venv', 'ensurepip'))):
+        packages.append(f'{name}-venv')
+    if not Path(sysconfig.get_paths()['include'], 'Python.h').exists():
+        packages.append(f'{name}-dev')
+    return packages
 
 
 def _interpreter() -> list[str]:
@@ -46,13 +47,6 @@ def _interpreter() -> list[str]:
         other_way = 'Build with colcon in a ROS 2 Jazzy installation, see CONTRIBUTING.md'
         return [f'Linux on x86-64, this is {found}: no ROS wheels exist for it. {other_way}']
     return []
-
-
-def _venv_module() -> list[str]:
-    if all(importlib.util.find_spec(name) for name in ('venv', 'ensurepip')):
-        return []
-    package = 'python{}.{}-venv'.format(*sys.version_info[:2])
-    return [f'the venv module of {sys.executable}: {install_command([package])}']
 
 
 def _tools() -> list[str]:

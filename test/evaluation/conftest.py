@@ -63,6 +63,7 @@ def make_session(samples):
             'kind': 'demo',
             'created': '2026-01-02T03:04:05+00:00',
             'duration_sec': 30.0,
+            'first_command_sec': 4.5,
             'machine': {'cpu': 'A <fast> processor', 'logical_cores': 2, 'memory_gib': 8.0},
             'ros': RosFacts('jazzy', 'rmw_fastrtps_cpp', 42, '7.1.6'),
             'processes': [ProcessFacts('simulator', 11), ProcessFacts('policy', 12)],

@@ -15,7 +15,8 @@ def test_report_keys(make_session):
     """All keys of schema 1, whatever the session was."""
     report = make_session().to_report()
     assert set(report) == {
-        'schema', 'kind', 'created', 'duration_sec', 'machine', 'ros', 'processes', 'episodes',
+        'schema', 'kind', 'created', 'duration_sec', 'first_command_sec', 'machine', 'ros',
+        'processes', 'episodes',
         'commands', 'sensor_to_command_ms', 'sensor_to_command_minus_inference_ms', 'stages_ms',
         'by_policy', 'frames', 'dropped', 'warm_up_excluded', 'messages', 'sources', 'notes',
         'files',

@@ -34,9 +34,7 @@ def _play(world: TabletopWorld, state: WorldState, task: Task, delay: int = 0) -
 
 @pytest.mark.parametrize('delay', [0, 1])
 @pytest.mark.parametrize('verb', VERBS)
-def test_the_expert_follows_every_instruction(
-    world: TabletopWorld, verb: str, delay: int
-) -> None:
+def test_the_expert_follows_every_instruction(world: TabletopWorld, verb: str, delay: int) -> None:
     failed = []
     for seed in range(10):
         task = Task(verb, COLORS[seed % len(COLORS)])
@@ -50,7 +48,8 @@ def test_the_expert_follows_every_instruction(
 def test_doing_another_task_does_not_count(world: TabletopWorld, verb: str) -> None:
     done = Task(verb, 'red')
     success, _ = _play(world, world.reset(1, done), done)
-    others = [task for task in TASKS if task != done]
+    # Whoever holds a block has reached it too.
+    others = [task for task in TASKS if task not in (done, Task('reach', done.color))]
     assert success
     assert [task.instruction for task in others if task.success(world.state)] == []
 

@@ -20,7 +20,7 @@ def _state(
     opening: float = 1.0,
     peak_m: float = 0.02,
 ) -> WorldState:
-    places = {color: (0.35, 0.2, 0.02) for color in COLORS} | {'red': block}
+    places = dict.fromkeys(COLORS, (0.35, 0.2, 0.02)) | {'red': block}
     objects = {name: Pose(np.array(place), UPRIGHT) for name, place in places.items()}
     objects[DISC] = Pose(np.array([0.5, 0.1, 0.0]), UPRIGHT)
     return WorldState(
@@ -50,7 +50,7 @@ def test_an_unknown_instruction_names_examples(text: str) -> None:
 def test_a_task_needs_a_known_verb_and_colour() -> None:
     with pytest.raises(ParameterError, match="no task 'throw' for 'red'; verbs: reach, push"):
         Task('throw', 'red')
-    with pytest.raises(ParameterError, match="no task 'lift' for 'pink'.*colours: red, green"):
+    with pytest.raises(ParameterError, match=r"no task 'lift' for 'pink'.*colours: red, green"):
         Task('lift', 'pink')
 
 

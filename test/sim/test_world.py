@@ -7,6 +7,7 @@ import pytest
 
 from sara_ros.core import ActionError, ParameterError
 from sara_ros.sim.expert import expert_action
+from sara_ros.sim.points import to_camera
 from sara_ros.sim.scene import BLOCK_HALF_M, FINGER_TRAVEL_M, JOINTS
 from sara_ros.sim.tasks import Task
 from sara_ros.sim.world import STEP_SEC, TabletopWorld
@@ -86,17 +87,23 @@ def test_without_actions_the_arm_holds_still(world: TabletopWorld) -> None:
     assert np.allclose(world.state.joint_positions, before.joint_positions, atol=1e-3)
 
 
+def _grip(world: TabletopWorld, color: str) -> np.ndarray:
+    """Return where the block is in the frame of the hand."""
+    state = world.state
+    return to_camera(state.objects[color].position[None], state.ee)[0]
+
+
 def test_a_held_block_does_not_slip(world: TabletopWorld) -> None:
+    """A soft, slowly damped contact let blocks creep 2 cm out of the fingers."""
     world.reset(4)
     world.teleport(SPOT, yaw_rad=0.2, holding='green')
     world.advance(0.2)
-    grip = world.state.objects['green'].position - world.state.ee.position
+    before = _grip(world, 'green')
     for index in range(40):
         up = 0.02 if index % 4 < 2 else -0.02
         world.step(np.array([0, up, -up, up, 0, 0, 0.05, 0.0]))
     world.advance(0.3)
-    slip = world.state.objects['green'].position - world.state.ee.position - grip
-    assert np.linalg.norm(slip) < 0.003
+    assert np.linalg.norm(_grip(world, 'green') - before) < 0.004
     assert world.state.gripper_opening == pytest.approx(BLOCK_HALF_M / FINGER_TRAVEL_M, abs=0.05)
 
 
@@ -107,7 +114,7 @@ def test_joints_and_fingertips_stay_within_limits(world: TabletopWorld) -> None:
     fastest = 0.0
     for episode in range(8):
         world.reset(episode)
-        drift = rng.uniform(-0.03, 0.03, 3) + (0, 0, -0.02)
+        drift = rng.uniform((-0.03, -0.03, -0.05), (0.03, 0.03, 0.01))
         turn = rng.uniform(-0.15, 0.15, 3)
         for _ in range(30):
             noise = rng.normal(0, 0.02, 3)
@@ -129,7 +136,7 @@ def test_pressing_on_the_table_does_not_wind_up(world: TabletopWorld) -> None:
         pressed = world.step(_action(dz=-0.03))
     assert pressed.ee.position[2] == pytest.approx(0.016, abs=0.002)
     world.step(_action(dz=0.03))
-    assert world.step(_action(dz=0.03)).ee.position[2] > 0.06
+    assert world.step(_action(dz=0.03)).ee.position[2] > 0.045
 
 
 def test_the_hand_tilts_no_farther_than_allowed(world: TabletopWorld) -> None:

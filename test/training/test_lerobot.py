@@ -141,7 +141,7 @@ def test_broken_episodes(recording, tmp_path, changes, message):
 
 def test_not_a_recording(recording, tmp_path):
     """Folders and cameras that are not there are named."""
-    with pytest.raises(ParameterError, match='cannot read .*info'):
+    with pytest.raises(ParameterError, match=r'cannot read .*info\.json'):
         LeRobotRecording(tmp_path / 'nothing')
     with pytest.raises(ParameterError, match="no camera 'left'; it has: observation"):
         LeRobotRecording(recording, 'left')

@@ -1,0 +1,63 @@
+"""Limits and watchdogs of a run."""
+
+import pytest
+
+from sara_ros.core.run import NS, Run, RunLimits, TerminationReason
+
+QUIET = {'observation_timeout_sec': 1.0, 'chunk_timeout_sec': 1.0}
+
+
+def overdue(run, seconds, *, inferring=False):
+    """Return why ``run`` ends ``seconds`` after its start."""
+    ended = run.overdue(run.started_ns + int(seconds * NS), inferring=inferring)
+    return ended and ended[0]
+
+
+def start(**limits):
+    return Run.start('go', RunLimits(**{**QUIET, **limits}), now_ns=5 * NS)
+
+
+def test_a_run_goes_on_while_all_is_fresh():
+    run = start()
+    for second in range(1, 100):
+        run.observed_ns = run.chunk_ns = run.started_ns + second * NS
+        assert overdue(run, second + 0.9) is None
+
+
+@pytest.mark.parametrize(
+    ('limits', 'state', 'seconds', 'reason'),
+    [
+        ({'timeout_sec': 0.5}, {}, 0.5, TerminationReason.TIMEOUT),
+        ({'timeout_sec': 0.5}, {}, 0.49, None),
+        ({'max_steps': 3}, {'commands': 3}, 0.1, TerminationReason.MAX_STEPS),
+        ({'max_steps': 3}, {'commands': 2, 'holds': 9}, 0.1, None),
+        ({}, {}, 1.1, TerminationReason.NO_FRESH_OBSERVATION),
+        ({'observation_timeout_sec': 9.0}, {}, 1.1, TerminationReason.NO_FRESH_CHUNK),
+        ({}, {}, 1.0, None),
+    ],
+)
+def test_why_a_run_ends(limits, state, seconds, reason):
+    run = start(**limits)
+    for name, value in state.items():
+        setattr(run, name, value)
+    assert overdue(run, seconds) == reason
+
+
+def test_while_the_model_works_only_the_chunk_can_be_late():
+    run = start(chunk_timeout_sec=2.0)
+    assert overdue(run, 1.5, inferring=True) is None
+    assert overdue(run, 1.5) is TerminationReason.NO_FRESH_OBSERVATION
+    assert overdue(run, 2.5, inferring=True) is TerminationReason.NO_FRESH_CHUNK
+
+
+def test_messages_name_the_limit():
+    run = start(timeout_sec=0.25)
+    _, message = run.overdue(run.started_ns + NS, inferring=False)
+    assert message == 'ran for timeout_sec=0.25 s'
+
+
+def test_a_result_sums_up():
+    run = start()
+    run.commands, run.holds = 4, 2
+    result = run.result(TerminationReason.CANCELED, 'enough', run.started_ns + 3 * NS)
+    assert (result.commands, result.holds, result.duration_sec) == (4, 2, 3.0)
