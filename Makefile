@@ -1,7 +1,7 @@
 # Every target runs in .venv, which `make env` creates. Nothing is installed elsewhere.
 PYTHON ?= python3
 VENV := .venv/bin
-LINTED := sara_ros scripts test setup.py
+LINTED := sara_ros scripts test launch setup.py
 
 # The environment holds a ROS of its own; one sourced in this shell would be mixed into it.
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH

@@ -48,7 +48,9 @@ class ObservationSpec:
         """Check the name, the kind, the age limit and the shape."""
         where = f"observation '{self.name}'"
         if not self.name.isidentifier():
-            raise SpecError(f'{where}: a parameter and a topic are named so; use letters, digits, _')
+            raise SpecError(
+                f'{where}: a parameter and a topic are named so; use letters, digits, _'
+            )
         if self.kind not in OBSERVATION_KINDS:
             raise SpecError(
                 f"{where}: unknown kind '{self.kind}'; known: {', '.join(OBSERVATION_KINDS)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -60,7 +61,8 @@ class CommandRate:
     @property
     def span_sec(self) -> float:
         """Time covered."""
-        return sum(seconds for _, seconds in self._intervals)
+        # A float even when empty: Fast CDR aborts the process on a whole number in a float field.
+        return math.fsum(seconds for _, seconds in self._intervals)
 
     @property
     def rate_hz(self) -> float:

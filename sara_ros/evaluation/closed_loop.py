@@ -21,6 +21,7 @@ from sara_ros.sim.points import depth_to_points, to_base
 from sara_ros.sim.scene import FINGER_JOINT, FINGER_TRAVEL_M, JOINTS
 from sara_ros.sim.tasks import TASKS, VERBS, Task
 from sara_ros.sim.world import TabletopWorld
+from sara_ros.training.progress import running
 
 FIRST_SEED: Final = 500_000
 """Evaluation uses this seed and those after it; training begins at ten million."""
@@ -123,7 +124,7 @@ def evaluate(config: EvaluationConfig, progress: Progress | None = None) -> dict
     shares = [jobs[index :: config.processes] for index in range(config.processes)]
     began = time.monotonic()
     outcomes: list[Outcome] = []
-    with progress or Progress(disable=True) as bar:
+    with running(progress) as bar:
         task = bar.add_task(f'evaluate {config.model_id}', total=len(jobs))
         for outcome in _run(config, [share for share in shares if share]):
             outcomes.append(outcome)
@@ -196,7 +197,8 @@ def _row(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     successes = sum(outcome.success for outcome in outcomes)
     low, high = wilson_interval(successes, len(outcomes))
     return {
-        'success': successes,
+        'success': round(successes / len(outcomes), 4),
+        'successes': successes,
         'episodes': len(outcomes),
         'ci95': [round(low, 4), round(high, 4)],
     }

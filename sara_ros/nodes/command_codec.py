@@ -76,7 +76,7 @@ def encode_chunk(
         observation_stamp=to_time(chunk.timing.stamp_ns),
         model_id=spec.model_id,
         sequence=sequence,
-        rate_hz=spec.action.rate_hz,
+        rate_hz=float(spec.action.rate_hz),
         dimension_names=list(spec.action.names),
         dimension_units=[dimension.unit for dimension in spec.action.dimensions],
         horizon=chunk.horizon,

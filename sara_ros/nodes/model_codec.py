@@ -53,7 +53,7 @@ def _info(stored: StoredCheckpoint) -> ModelInfo:
         attention_backend=str(spec.attention.get('backend', '')),
         observation_names=[need.name for need in spec.observations],
         action_dimensions=list(spec.action.names),
-        rate_hz=spec.action.rate_hz,
+        rate_hz=float(spec.action.rate_hz),
         horizon=spec.action.horizon,
         learned=spec.learned,
         training_command=str(checkpoint.training.get('command', '')),

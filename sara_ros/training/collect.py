@@ -15,6 +15,7 @@ from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import has_shard, save_shard
+from sara_ros.training.progress import running
 from sara_ros.training.scenes import TRAINING_SEEDS, SceneRules, visit
 
 
@@ -46,7 +47,7 @@ def collect(config: CollectConfig, progress: Progress | None = None) -> int:
     shards = -(-config.frames // config.shard)
     missing = [index for index in range(shards) if not has_shard(config.folder, index)]
     with (
-        progress or Progress(disable=True) as bar,
+        running(progress) as bar,
         ProcessPoolExecutor(config.processes, multiprocessing.get_context('spawn')) as pool,
     ):
         task = bar.add_task('collect frames', total=shards, completed=shards - len(missing))

@@ -19,6 +19,7 @@ from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import has_shard, save_shard
+from sara_ros.training.progress import running
 from sara_ros.training.scenes import DAGGER_SEEDS
 
 
@@ -51,7 +52,7 @@ def collect_dagger(config: DaggerConfig, progress: Progress | None = None) -> in
     shards = -(-config.frames // config.shard)
     missing = [index for index in range(shards) if not has_shard(config.folder, index)]
     with (
-        progress or Progress(disable=True) as bar,
+        running(progress) as bar,
         ProcessPoolExecutor(config.processes, multiprocessing.get_context('spawn')) as pool,
     ):
         task = bar.add_task('collect DAgger frames', total=shards, completed=shards - len(missing))

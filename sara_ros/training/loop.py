@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sara_ros.core import ParameterError
 from sara_ros.training.optimiser import Optimiser, Recipe
+from sara_ros.training.progress import running
 
 Losses = dict[str, Tensor]
 LossFunction = Callable[[np.random.Generator, int], Losses]
@@ -55,7 +56,7 @@ def run_loop(
     last = min(until or recipe.steps, recipe.steps)
     began, spent = time.monotonic(), float(curve.get('seconds', 0.0))
     window: list[dict[str, float]] = []
-    with progress or Progress(disable=True) as bar:
+    with running(progress) as bar:
         task = bar.add_task('train', total=recipe.steps, completed=optimiser.step)
         while optimiser.step < last:
             module.train()

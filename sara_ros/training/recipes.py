@@ -6,27 +6,41 @@ from pathlib import Path
 from typing import Final
 
 from sara_ros.core import ParameterError
+from sara_ros.training.optimiser import Recipe
 from sara_ros.training.recorded import RecordedConfig
-from sara_ros.training.tabletop import TabletopConfig
+from sara_ros.training.tabletop import DaggerRound, TabletopConfig
 
 RECIPES: Final = ('rt2-tabletop', 'pct-tabletop', 'rt2-g1')
 
 
 def recipe_config(
-    name: str, *, model_id: str, models_dir: Path, work: Path, data: Path | None, command: str
+    recipe: str,
+    *,
+    model_id: str,
+    models_dir: Path,
+    work: Path,
+    data: Path | None = None,
+    command: str = '',
 ) -> TabletopConfig | RecordedConfig:
     """
-    Return the configuration behind a recipe.
+    Return the configuration that trains the shipped model ``recipe``.
 
-    :param data: LeRobot folder of ``rt2-g1``; the other recipes make their own data.
-    :raises ParameterError: for an unknown recipe, or ``rt2-g1`` without data.
+    :param data: the recording, which ``rt2-g1`` needs.
+    :raises ParameterError: for an unknown name, and for a recipe without the data it needs.
     """
-    if name == 'rt2-g1':
-        if data is None:
-            raise ParameterError('rt2-g1 is trained on a recording; name its folder with --data')
-        return RecordedConfig(model_id, data, models_dir, work, command=command)
-    if name == 'rt2-tabletop':
-        return TabletopConfig(model_id, 'rt2', models_dir, work, command=command)
-    if name == 'pct-tabletop':
-        return TabletopConfig(model_id, 'pct', models_dir, work, command=command)
-    raise ParameterError(f"no recipe '{name}'; known: {', '.join(RECIPES)}")
+    if recipe == 'rt2-tabletop':
+        return TabletopConfig(
+            model_id, 'rt2', models_dir, work, frames=24_000, recipe=Recipe(steps=3200),
+            rounds=(DaggerRound(900, 5000), DaggerRound(2000, 6000)), command=command,
+        )  # fmt: skip
+    if recipe == 'pct-tabletop':
+        return TabletopConfig(
+            model_id, 'pct', models_dir, work, frames=16_000, recipe=Recipe(steps=3000, batch=16),
+            rounds=(DaggerRound(1000, 5000), DaggerRound(2000, 5000)), instructions=6,
+            command=command,
+        )  # fmt: skip
+    if recipe != 'rt2-g1':
+        raise ParameterError(f"unknown recipe '{recipe}'; known: {', '.join(RECIPES)}")
+    if data is None:
+        raise ParameterError("recipe 'rt2-g1' needs a recording; give its folder with --data")
+    return RecordedConfig(model_id, data, models_dir, work, command=command)

@@ -35,8 +35,8 @@ def test_summary_counts_by_verb():
         Outcome('lift the red block', 2, True, False, 30, 2.0),
     ]
     result = summarise_outcomes(outcomes)
-    assert (result['success'], result['episodes'], result['terminated']) == (2, 3, 1)
-    assert result['per_verb']['reach']['success'] == 1
+    assert (result['successes'], result['episodes'], result['terminated']) == (2, 3, 1)
+    assert result['per_verb']['reach']['success'] == 0.5
     assert set(result['per_verb']) == {'reach', 'lift'}
     assert result['per_task']['lift the red block']['episodes'] == 1
     assert result['median_act_ms'] == 2.0
@@ -49,7 +49,8 @@ def test_expert_succeeds(tmp_path):
     )
     result = evaluate(config)
     assert result['episodes'] == 8
-    assert result['success'] == 8
+    assert result['successes'] == 8
+    assert result['success'] == 1.0
     assert result['seeds'] == [500_000, 500_000]
 
 

@@ -14,6 +14,7 @@ from sara_ros.sim.expert import expert_action
 from sara_ros.sim.scene import BLOCK_HALF_M
 from sara_ros.sim.sensors import SensorSizes
 from sara_ros.sim.tasks import INSTRUCTIONS, Task
+from sara_ros.sim.world import TabletopWorld
 
 SIZES = SensorSizes(front=(48, 64), wrist=(32, 32), points=300, depth=(60, 80))
 
@@ -41,6 +42,14 @@ def test_the_same_seed_gives_the_same_observations(env: TabletopEnv) -> None:
         assert one.keys() == other.keys()
         for name in one:
             assert np.array_equal(one[name], other[name]), name
+
+
+def test_a_seed_means_the_same_layout_as_in_the_world(env: TabletopEnv) -> None:
+    env.reset(seed=11, options={'instruction': 'push the red block to the disc'})
+    layout = {name: pose.position for name, pose in env.world.state.objects.items()}
+    world = TabletopWorld()
+    for name, pose in world.reset(11, Task('push', 'red')).objects.items():
+        assert np.array_equal(pose.position, layout[name]), name
 
 
 def test_an_observation_holds_what_was_asked_for(env: TabletopEnv) -> None:

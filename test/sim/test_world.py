@@ -139,6 +139,15 @@ def test_pressing_on_the_table_does_not_wind_up(world: TabletopWorld) -> None:
     assert world.step(_action(dz=0.03)).ee.position[2] > 0.045
 
 
+def test_a_burst_of_actions_does_not_carry_the_arm_away(world: TabletopWorld) -> None:
+    world.reset(0)
+    before = world.teleport(SPOT)
+    for _ in range(10):
+        world.apply(_action(dz=0.03))
+    world.advance(0.5)
+    assert world.state.ee.position[2] - before.ee.position[2] == pytest.approx(0.06, abs=1e-3)
+
+
 def test_the_hand_tilts_no_farther_than_allowed(world: TabletopWorld) -> None:
     world.reset(0)
     for _ in range(30):
@@ -181,7 +190,10 @@ def test_a_bad_action_is_refused_and_changes_nothing(
 @pytest.mark.parametrize('place', [(0.3, -0.25, 0.03), (0.65, 0.28, 0.3), (0.45, 0.0, 0.1)])
 def test_teleport_arrives_at_rest(world: TabletopWorld, place: tuple[float, ...]) -> None:
     world.reset(0)
+    for _ in range(3):
+        world.step(np.array([0, 0.03, -0.03, 0.02, 0, 0, 0.1, 0.0]))
     state = world.teleport(place, yaw_rad=0.3, opening=0.5)
+    assert not world.data.qvel.any()
     assert state.ee.position == pytest.approx(place, abs=1e-4)
     assert state.ee.yaw_rad == pytest.approx(0.3, abs=1e-3)
     assert state.gripper_opening == pytest.approx(0.5)

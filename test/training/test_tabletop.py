@@ -13,6 +13,7 @@ from sara_ros.training.collect import CollectConfig, collect_shard
 from sara_ros.training.frames import load_frames
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.pct_tabletop import pct_config
+from sara_ros.training.recipes import recipe_config
 from sara_ros.training.rt2_tabletop import sample_tasks
 from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
 
@@ -76,6 +77,19 @@ def test_trains(tmp_path, kind):
     assert (tmp_path / 'work' / 'record.json').exists()
     assert str(tmp_path) not in (folder / 'policy.json').read_text()
     assert train_tabletop(config) == folder
+
+
+def test_recipes(tmp_path):
+    """Each shipped model has a recipe; what is missing is named."""
+    for name in ('rt2-tabletop', 'pct-tabletop', 'rt2-g1'):
+        config = recipe_config(
+            name, model_id=name, models_dir=tmp_path, work=tmp_path, data=tmp_path
+        )
+        assert config.model_id == name
+    with pytest.raises(ParameterError, match='needs a recording'):
+        recipe_config('rt2-g1', model_id='a', models_dir=tmp_path, work=tmp_path)
+    with pytest.raises(ParameterError, match="unknown recipe 'x'; known: rt2-tabletop"):
+        recipe_config('x', model_id='a', models_dir=tmp_path, work=tmp_path)
 
 
 def test_unknown_kind(tmp_path):
