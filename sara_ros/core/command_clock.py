@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from threading import Event, Lock, Thread
 import time
 from typing import Final
 
+import numpy as np
+
 NS: Final = 1_000_000_000
-ARRIVED_BEFORE_TICK: Final = 0.98
-FINE_STEP_NS: Final = 1_500_000
-COARSE_NS: Final = 6_000_000
+ARRIVALS: Final = 64
+"""Latest arrivals whose phase counts."""
+MOST: Final = 0.95
+"""Share of chunks that should have arrived at their tick."""
+COHERENCE: Final = 0.5
+"""Length of the mean phase vector below which arrivals have no common phase."""
 START_MARGIN_NS: Final = 3_000_000
 
 
@@ -19,12 +25,12 @@ class CommandSchedule:
     Instants of the command periods, with a phase that follows the arrivals of chunks.
 
     With a fixed phase a chunk waits half a period on average for its tick. Chunks that come at
-    a steady rate let the ticks move, by at most ``max_slew`` of a period each time, to where 98 %
-    of the chunks arrive ``margin_sec`` before their tick (a stochastic-approximation quantile),
-    which saves most of that wait and keeps the rate within ``max_slew``.
+    a steady phase let the ticks move, by at most ``max_slew`` of a period each time, to
+    ``margin_sec`` after the instant by which 95 % of them have arrived; that saves most of the
+    wait and keeps the rate within ``max_slew``. Arrivals without a common phase move nothing.
 
     :param period_ns: time between commands.
-    :param margin_sec: time between the 98th percentile of the arrivals and the tick.
+    :param margin_sec: time between the 95th percentile of the arrivals and the tick.
     :param max_slew: largest change of one period, as a share of it; 0 keeps the phase fixed.
     """
 
@@ -35,6 +41,7 @@ class CommandSchedule:
         self._period_ns = period_ns
         self._margin_ns = int(margin_sec * NS)
         self._max_slew_ns = int(period_ns * max_slew)
+        self._arrivals_ns: deque[int] = deque(maxlen=ARRIVALS)
         self._correction_ns = 0
         self._lock = Lock()
         self.next_ns = start_ns + period_ns
@@ -42,20 +49,32 @@ class CommandSchedule:
     def arrived(self, now_ns: int) -> None:
         """Tell the schedule that a chunk arrived at ``now_ns``."""
         with self._lock:
-            early_ns = (self.next_ns - now_ns - self._margin_ns) % self._period_ns
-            if early_ns > self._period_ns // 2:
-                early_ns -= self._period_ns  # it came after the tick that should have sent it
-            if abs(early_ns) > COARSE_NS:
-                self._correction_ns = -early_ns
-            elif early_ns < 0:
-                self._correction_ns = int(ARRIVED_BEFORE_TICK * FINE_STEP_NS)
-            else:
-                self._correction_ns = -int((1 - ARRIVED_BEFORE_TICK) * FINE_STEP_NS)
+            self._arrivals_ns.append(now_ns)
+            wanted_ns = self._common_phase_ns()
+            if wanted_ns is not None:
+                error_ns = wanted_ns + self._margin_ns - self.next_ns
+                self._correction_ns = self._nearest(error_ns)
+
+    def _common_phase_ns(self) -> int | None:
+        """Return an instant by whose phase most chunks have arrived; ``None`` without a phase."""
+        phases = np.array([each % self._period_ns for each in self._arrivals_ns])
+        mean = np.exp(2j * np.pi * phases / self._period_ns).mean()
+        if abs(mean) < COHERENCE:
+            return None
+        center_ns = int(np.angle(mean) / (2 * np.pi) * self._period_ns)
+        late_ns = np.quantile([self._nearest(int(each) - center_ns) for each in phases], MOST)
+        return center_ns + int(late_ns)
+
+    def _nearest(self, difference_ns: int) -> int:
+        """Return a difference of phases within half a period of zero."""
+        half_ns = self._period_ns // 2
+        return (difference_ns + half_ns) % self._period_ns - half_ns
 
     def restart(self, now_ns: int) -> None:
         """Put the next tick right after ``now_ns``, where no command has gone out yet."""
         with self._lock:
             self.next_ns = now_ns + START_MARGIN_NS
+            self._arrivals_ns.clear()
             self._correction_ns = 0
 
     def advance(self, now_ns: int) -> int:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from sara_ros.core import ParameterError
 from sara_ros.sim import scene
 from sara_ros.sim.action_space import RATE_HZ
-from sara_ros.sim.arm import CONTROL_PERIOD_SEC, ArmController
+from sara_ros.sim.arm import ArmController
+from sara_ros.sim.kinematics import CONTROL_PERIOD_SEC
 from sara_ros.sim.layout import Layout, sample_layout
 from sara_ros.sim.state import Pose, WorldState
 from sara_ros.sim.tasks import Task

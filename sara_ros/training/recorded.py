@@ -158,7 +158,11 @@ class RecordedLearner(nn.Module):
 def recorded_spec(
     model_id: str, recording: LeRobotRecording, train: Sequence[Episode], margin: float
 ) -> PolicySpec:
-    """Describe a policy from the front camera and joint positions to joint positions."""
+    """
+    Describe a policy from the front camera and joint positions to joint positions.
+
+    Recordings do not state units, so the spec leaves them open.
+    """
     joints, names = recording.names('observation.state'), recording.names('action')
     if len(joints) != len(names):
         raise ParameterError(
@@ -167,7 +171,7 @@ def recorded_spec(
         )
     low, high = _widened(np.concatenate([episode.actions for episode in train]), margin)
     dimensions = tuple(
-        ActionDimension(name, 'rad', float(a), float(b))
+        ActionDimension(name, '', float(a), float(b))
         for name, a, b in zip(names, low, high, strict=True)
     )
     period = 1 / recording.fps
@@ -177,7 +181,7 @@ def recorded_spec(
         observations=(
             ObservationSpec('front', 'image', (None, None, 3), 'rgb8', '', 6 * period),
             ObservationSpec(
-                STATE, 'joint_positions', (len(joints),), 'rad', '', 6 * period, joints
+                STATE, 'joint_positions', (len(joints),), '', '', 6 * period, joints
             ),
         ),
         action=ActionSpec('joint_positions', dimensions, '', recording.fps),

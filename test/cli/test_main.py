@@ -1,0 +1,47 @@
+"""The command line: exit codes and messages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sara_ros.cli.main import main
+
+
+def test_unknown_command_lists_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(['dmeo'])
+    assert ended.value.code == 2
+    assert 'demo-real' in capsys.readouterr().err
+
+
+def test_unknown_recipe_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['train', 'rt9', '--models', str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert "'rt9'" in message
+    assert 'rt2-tabletop' in message
+    assert 'Traceback' not in message
+
+
+def test_recording_recipe_asks_for_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['train', 'rt2-g1', '--models', str(tmp_path)]) == 1
+    assert '--data' in capsys.readouterr().err
+
+
+def test_models_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / 'broken').mkdir()
+    (tmp_path / 'broken' / 'policy.json').write_text('{')
+    assert main(['models', '--models', str(tmp_path)]) == 1
+    assert 'broken' in capsys.readouterr().out
+
+
+def test_evaluating_an_absent_model_fails_clearly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(['evaluate', 'absent', '--models', str(tmp_path)]) == 1
+    message = capsys.readouterr().err
+    assert "'absent'" in message
+    assert 'Traceback' not in message
