@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from sara_ros.attention.backend import AttentionBackend
+
+PCT_EPSILON: Final = 1e-9
+"""As in PCT's code: a key that no query gives weight to would divide by zero."""
 
 
 class Softmax(AttentionBackend):
@@ -26,7 +29,8 @@ class Softmax(AttentionBackend):
     def offset(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See :meth:`AttentionBackend.offset`; quadratic in the number of tokens."""
         weights = (q @ k.transpose(-2, -1)).softmax(dim=-1)  # (B, H, N queries, N keys)
-        return weights.transpose(-2, -1) @ v / weights.sum(dim=-2).unsqueeze(-1)
+        total = weights.sum(dim=-2).unsqueeze(-1) + PCT_EPSILON  # (B, H, N keys, 1)
+        return weights.transpose(-2, -1) @ v / total
 
     def causal(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """See :meth:`AttentionBackend.causal`."""

@@ -121,6 +121,7 @@ def add_metrics(models_dir: Path, model_id: str, metrics: Mapping[str, Any]) -> 
     folder = read(models_dir, model_id).folder
     data = json.loads((folder / POLICY_FILE).read_text(encoding='utf-8'))
     data['metrics'] = {**data.get('metrics', {}), **metrics}
+    data = json.loads(_json_text(data))
     try:
         for name, text in ((CARD_FILE, model_card(data)), (POLICY_FILE, _json_text(data))):
             temporary = folder / f'.{name}.part'
@@ -214,8 +215,10 @@ def _write(folder: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) 
             'size_bytes': weights.stat().st_size,
         },
     }
-    (folder / CARD_FILE).write_text(model_card(data), encoding='utf-8')
-    (folder / POLICY_FILE).write_text(_json_text(data), encoding='utf-8')
+    text = _json_text(data)
+    # The card is made from what is written, in which tuples have become lists.
+    (folder / CARD_FILE).write_text(model_card(json.loads(text)), encoding='utf-8')
+    (folder / POLICY_FILE).write_text(text, encoding='utf-8')
     for path in folder.iterdir():
         path.chmod(0o644)  # safetensors writes files that only their owner can read
         with path.open('rb') as file:

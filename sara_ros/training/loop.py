@@ -62,6 +62,7 @@ def run_loop(
             module.train()
             rng = np.random.default_rng([recipe.seed, optimiser.step])
             parts = losses(rng, recipe.batch)
+            _refuse_infinite(parts, optimiser.step, folder)
             optimiser.update(next(iter(parts.values())))
             window.append({name: float(value.detach()) for name, value in parts.items()})
             bar.update(task, advance=1, description=f'train, loss {_mean(window)["loss"]:.3f}')
@@ -73,6 +74,15 @@ def run_loop(
                 if after is not None:
                     after(optimiser)
     return optimiser
+
+
+def _refuse_infinite(parts: Losses, step: int, folder: Path) -> None:
+    wrong = [name for name, value in parts.items() if not bool(torch.isfinite(value))]
+    if wrong:
+        raise ParameterError(
+            f'loss {wrong[0]!r} is not finite at step {step}; {folder} still holds the state '
+            'before it, lower the learning rate or check the data'
+        )
 
 
 def _resume(optimiser: Optimiser, folder: Path, settings: dict[str, Any]) -> dict[str, Any]:

@@ -180,9 +180,7 @@ def recorded_spec(
         kind='rt2',
         observations=(
             ObservationSpec('front', 'image', (None, None, 3), 'rgb8', '', 6 * period),
-            ObservationSpec(
-                STATE, 'joint_positions', (len(joints),), '', '', 6 * period, joints
-            ),
+            ObservationSpec(STATE, 'joint_positions', (len(joints),), '', '', 6 * period, joints),
         ),
         action=ActionSpec('joint_positions', dimensions, '', recording.fps),
         attention={'backend': 'softmax', 'options': {}},

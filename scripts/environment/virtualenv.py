@@ -29,7 +29,9 @@ import sys
 
 from sara_ros.cli.main import main
 
-sys.exit(main())
+# Training starts processes that import this file again.
+if __name__ == '__main__':
+    sys.exit(main())
 """
 
 

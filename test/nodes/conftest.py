@@ -1,5 +1,6 @@
 """A domain and a station per module: joining a graph takes longer than most tests."""
 
+from itertools import count
 import os
 
 import pytest
@@ -8,6 +9,8 @@ from sara_ros.core.ros_domains import claim_domain
 
 rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('sara_ros_msgs')
+
+NUMBERS = count(1)
 
 
 @pytest.fixture(scope='module')
@@ -21,9 +24,31 @@ def domain():
 
 
 @pytest.fixture(scope='module')
+def context(domain):
+    """Initialise the context of the nodes under test."""
+    yield from _context(domain)
+
+
+@pytest.fixture(scope='module')
 def station(domain):
-    """Join the domain of the module as an operator."""
+    """Join the domain of the module as an operator, in a context of its own."""
     from nodes.host import Station
 
-    with Station(domain) as operator:
-        yield operator
+    for context in _context(domain):
+        with Station(context) as operator:
+            yield operator
+
+
+def _context(domain):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    yield context
+    context.try_shutdown()
+
+
+@pytest.fixture
+def space(station):
+    """Give the test a namespace, and have the station work in it."""
+    station.namespace = f'/space_{next(NUMBERS)}'
+    yield station.namespace
+    station.namespace = ''

@@ -7,7 +7,6 @@ import time
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-import rclpy
 from rclpy.action import ActionClient
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -34,15 +33,19 @@ def until(condition, what='it', timeout_sec=TIMEOUT_SEC):
 
 
 class Host:
-    """Spins ``make(context=...)`` on a thread of its own; ``errors`` is what ended it early."""
+    """
+    Spins ``make(context=...)`` on a thread of its own; ``errors`` is what ended it early.
 
-    def __init__(self, domain_id, make, **parameters):
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=domain_id)
+    A namespace of its own keeps a node apart from an earlier one of the same name, which other
+    nodes may still see for a while. The context is not the host's: nodes of one context find
+    others at once, while a new context takes up to 3 s to be found.
+    """
+
+    def __init__(self, context, make, *, namespace='', **parameters):
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
-        self.node = make(context=self.context, parameter_overrides=overrides)
+        self.node = make(context=context, namespace=namespace, parameter_overrides=overrides)
         self.errors = []
-        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._thread = Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -57,7 +60,6 @@ class Host:
         self._executor.shutdown(timeout_sec=2.0)
         self._thread.join(timeout=5.0)
         self.node.destroy_node()
-        self.context.try_shutdown()
         assert self.errors == []
 
     def on_executor(self, call):
@@ -76,26 +78,31 @@ class Host:
 
 
 class Station(Host):
-    """An operator's node: collects, publishes, calls services and sends goals."""
+    """An operator's node: collects, publishes, calls services and sends goals in ``namespace``."""
 
-    def __init__(self, domain_id):
-        super().__init__(domain_id, lambda **kwargs: Node('station', **kwargs))
+    def __init__(self, context):
+        super().__init__(context, lambda **kwargs: Node('station', **kwargs))
+        self.namespace = ''
+
+    def in_namespace(self, name):
+        """Return the name of a topic or service."""
+        return f'{self.namespace}/{name}' if self.namespace and name[0] != '/' else name
 
     def collect(self, kind, topic, profile=qos.COMMAND):
         """Return a list that grows with every message on ``topic``."""
         messages = []
-        self.node.create_subscription(kind, topic, messages.append, profile)
+        self.node.create_subscription(kind, self.in_namespace(topic), messages.append, profile)
         return messages
 
     def publisher(self, kind, topic, profile=qos.COMMAND):
         """Return a publisher that somebody listens to."""
-        publisher = self.node.create_publisher(kind, topic, profile)
+        publisher = self.node.create_publisher(kind, self.in_namespace(topic), profile)
         until(publisher.get_subscription_count, f'a subscriber of {topic}')
         return publisher
 
     def call(self, kind, name, request=None):
         """Return the answer of a service."""
-        client = self.node.create_client(kind, name)
+        client = self.node.create_client(kind, self.in_namespace(name))
         assert client.wait_for_service(TIMEOUT_SEC), name
         return self.answer(client.call_async(request or kind.Request()), name)
 
@@ -120,7 +127,9 @@ class PolicyClient:
     def __init__(self, station, node):
         self._station = station
         self.statuses = station.collect(PolicyStatus, f'{node}/status', qos.LATCHED)
-        self._goals = ActionClient(station.node, RunPolicy, f'{node}/run_policy')
+        self._goals = ActionClient(
+            station.node, RunPolicy, station.in_namespace(f'{node}/run_policy')
+        )
         self.feedback = []
         assert self._goals.wait_for_server(TIMEOUT_SEC)
 

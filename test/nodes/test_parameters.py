@@ -49,15 +49,6 @@ SPECS = (
 )
 
 
-@pytest.fixture(scope='module')
-def context(domain):
-    """Initialise a context in the domain of the module."""
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
-    yield context
-    context.try_shutdown()
-
-
 def declared(context, **overrides):
     values = [Parameter(name, value=each) for name, each in overrides.items()]
     node = Node('probe', context=context, parameter_overrides=values)

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip('rclpy')
 
+from nodes.clouds import XYZ, cloud, records
 from sensor_msgs.msg import PointCloud2
 
 from sara_ros.core import ObservationError
@@ -125,7 +126,7 @@ def test_a_cloud_of_nan_is_refused():
 
 @pytest.mark.parametrize('changes', [{'width': 0}, {'height': 0}])
 def test_a_cloud_without_points_is_refused(changes):
-    err = refused(cloud(records()) if not changes else changed(**changes))
+    err = refused(changed(**changes))
     assert err.reason == 'no_points'
     assert 'cloud is empty' in str(err)
 

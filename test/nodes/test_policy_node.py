@@ -40,13 +40,13 @@ POSE = ObservationSpec('ee_pose', 'pose', (7,), 'm', 'base_link', max_age_sec=0.
 
 
 @pytest.fixture
-def serve(domain, station, monkeypatch):
+def serve(context, station, space, monkeypatch):
     """Return a function that activates a policy node and returns its host and its client."""
     hosts = []
 
     def start(policy, **parameters):
         monkeypatch.setattr('sara_ros.nodes.policy.load_policy', lambda *_, **__: policy)
-        host = Host(domain, PolicyNode, **{**PATIENT, **parameters})
+        host = Host(context, PolicyNode, namespace=space, **{**PATIENT, **parameters})
         hosts.append(host)
         client = station.policy()
         assert station.transition(CONFIGURE)
@@ -59,12 +59,12 @@ def serve(domain, station, monkeypatch):
 
 
 @pytest.fixture
-def unconfigured(domain, station):
+def unconfigured(context, station, space):
     """Return a function that makes a policy node, and its client."""
     hosts = []
 
     def start(**parameters):
-        hosts.append(Host(domain, PolicyNode, **parameters))
+        hosts.append(Host(context, PolicyNode, namespace=space, **parameters))
         return hosts[-1], station.policy()
 
     yield start
@@ -207,12 +207,12 @@ def test_a_failed_configuration_can_be_put_right(unconfigured, station, tmp_path
     ],
 )
 def test_an_activation_that_fails_leaves_the_node_inactive(
-    domain, station, monkeypatch, parameters, text
+    context, station, space, monkeypatch, parameters, text
 ):
     """A topic without a valid name once led back to unconfigured without a word."""
     policy = FakePolicy(spec=policy_spec(CAMERA, POSE))
     monkeypatch.setattr('sara_ros.nodes.policy.load_policy', lambda *_, **__: policy)
-    with Host(domain, PolicyNode, **parameters) as host:
+    with Host(context, PolicyNode, namespace=space, **parameters) as host:
         client = station.policy()
         assert station.transition(CONFIGURE)
         before = len(list(host.node.subscriptions))

@@ -71,6 +71,19 @@ def test_killed_between_saves(tmp_path):
         assert torch.equal(tensor, again.average[name]), name
 
 
+def test_a_loss_that_is_not_finite_ends_the_run(tmp_path):
+    """NaN once replaced the last good state of a run; now that state stays."""
+    run(tmp_path, until=10)
+    before = (tmp_path / 'state.safetensors').read_bytes()
+
+    def broken(rng, batch):
+        return {'loss': torch.tensor(float('nan'), requires_grad=True)}
+
+    with pytest.raises(ParameterError, match="loss 'loss' is not finite at step 10"):
+        run_loop(fresh(), broken, RECIPE, tmp_path, settings={'a': 1}, save_every=1)
+    assert (tmp_path / 'state.safetensors').read_bytes() == before
+
+
 def test_other_settings_are_refused(tmp_path):
     """A work folder belongs to one run."""
     run(tmp_path, until=10)
