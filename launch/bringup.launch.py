@@ -1,10 +1,11 @@
 """Start a policy and the model manager on a robot."""
 
-from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, PushRosNamespace, SetParameter
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchDescription
 
 CONFIG = PathJoinSubstitution([FindPackageShare('sara_ros'), 'config'])
 ARGUMENTS = [

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from types import TracebackType
 from typing import Any, Final
 
 import yaml
@@ -46,12 +45,7 @@ class Children:
         """Return the empty group."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop whatever is still running."""
         self.stop()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from threading import Thread
 import time
-from types import TracebackType
 from typing import Any, Final
 
 from lifecycle_msgs.msg import Transition
@@ -61,12 +60,7 @@ class GraphClient:
         """Return the client."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Leave the graph."""
         self._executor.shutdown(timeout_sec=1.0)
         self._thread.join(timeout=2.0)

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import huber_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss
 
 from sara_ros.policies.pct_config import PCTConfig
 from sara_ros.policies.pct_network import PCTNetwork
@@ -24,7 +24,10 @@ from sara_ros.training.tabletop_spec import STATE
 
 _BLOCK_OF_TASK: Final = torch.tensor([COLORS.index(task.color) for task in TASKS])
 _RADIUS_M: Final = torch.tensor([BLOCK_HALF_M * 1.5] * len(COLORS) + [DISC_RADIUS_M])
-_ACTION_WEIGHTS: Final = torch.tensor([0.3, 1, 1, 1, 0.2, 0.2, 1, 0.5])
+_MOTION_WEIGHTS: Final = torch.tensor([1, 1, 1, 0.2, 0.2, 1])
+_MOTION: Final = slice(1, 7)
+_CHOICES: Final = [0, 7]
+"""Terminate and gripper opening: the expert says 0 or 1, nothing between."""
 
 
 def pct_config() -> PCTConfig:
@@ -64,11 +67,28 @@ class PCTLearner(nn.Module):
         points = _some(batch['points'].float(), rng)
         output = self.network(points, batch['state'], self.words[tasks])
         unit = (labels - self.low) / (self.high - self.low) * 2 - 1
-        errors = huber_loss(output.actions, unit, delta=0.2, reduction='none') * 5
-        action = (errors * _ACTION_WEIGHTS).mean()
+        motion = motion_loss(output.actions, unit)
+        choices = choice_loss(output.actions, unit)
         shows = _looked_at(points[..., :3], batch['places'][:, 0], tasks)
         pointing = pointing_loss(output.scores[:, :, :2], shows)
-        return {'loss': action + 0.1 * pointing, 'action': action, 'pointing': pointing}
+        total = motion + 0.3 * choices + 0.1 * pointing
+        return {'loss': total, 'motion': motion, 'choices': choices, 'pointing': pointing}
+
+
+def motion_loss(actions: Tensor, unit: Tensor) -> Tensor:
+    """Return the Huber loss on translation and rotation, both in [-1, 1]."""
+    errors = huber_loss(actions[..., _MOTION], unit[..., _MOTION], delta=0.2, reduction='none')
+    return (errors * _MOTION_WEIGHTS).mean() * 5
+
+
+def choice_loss(actions: Tensor, unit: Tensor) -> Tensor:
+    """
+    Return the cross entropy of the outputs that choose; 0 is the point of indecision.
+
+    A Huber loss is linear there and leaves a network at the commoner choice.
+    """
+    chosen = (unit[..., _CHOICES] > 0).float()
+    return binary_cross_entropy_with_logits(4 * actions[..., _CHOICES], chosen)
 
 
 def _some(points: Tensor, rng: np.random.Generator) -> Tensor:

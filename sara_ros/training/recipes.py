@@ -36,7 +36,7 @@ def recipe_config(
     if recipe == 'pct-tabletop':
         return TabletopConfig(
             model_id, 'pct', models_dir, work, frames=16_000, recipe=Recipe(steps=3000, batch=16),
-            rounds=(DaggerRound(1000, 5000), DaggerRound(2000, 5000)), instructions=6,
+            rounds=(DaggerRound(800, 4000), DaggerRound(1800, 4000)), instructions=6,
             command=command,
         )  # fmt: skip
     if recipe != 'rt2-g1':

@@ -1,29 +1,27 @@
 """Simulator, policy and model manager as processes of their own, over real Fast DDS."""
 
-import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
 
-from geometry_msgs.msg import PoseStamped
-from nodes.host import until
 import numpy as np
 import pytest
 
-from sara_ros.nodes import qos
-from sara_ros.nodes.command_codec import decode_action
-from sara_ros.nodes.ros_time import to_time
-from sara_ros.nodes.state_codec import decode_objects
-from sara_ros.sim.scene import OBJECTS
-from sara_ros_msgs.msg import EndEffectorAction, ObjectStates, TimingSummary
-from sara_ros_msgs.srv import ListModels, ResetScene
-
 rclpy = pytest.importorskip('rclpy')
 
-from diagnostic_msgs.msg import DiagnosticArray
-from std_msgs.msg import Bool
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from geometry_msgs.msg import PoseStamped  # noqa: E402
+from nodes.host import until  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
+
+from sara_ros.nodes import qos  # noqa: E402
+from sara_ros.nodes.ros_time import to_time  # noqa: E402
+from sara_ros.nodes.state_codec import decode_objects  # noqa: E402
+from sara_ros.sim.scene import OBJECTS  # noqa: E402
+from sara_ros_msgs.msg import EndEffectorAction, ObjectStates, TimingSummary  # noqa: E402
+from sara_ros_msgs.srv import ListModels, ResetScene  # noqa: E402
 
 LONG_TASK = 'place the green block on the disc'
 STILL_AFTER_SEC, STILL_FOR_SEC, STILL_M = 0.15, 1.0, 0.001
@@ -83,7 +81,7 @@ def ee_poses(graph, station):
 def policy(ee_poses, station):
     """Return the client of the policy process."""
     client = station.policy()
-    client.wait(lambda status: status.state == 'active')
+    client.wait(lambda status: status.observations_received > 5)
     return client
 
 
@@ -96,7 +94,7 @@ def second(graph, ee_poses, station):
         *parameters(model='scripted_expert'),
     )  # fmt: skip
     client = station.policy(name)
-    client.wait(lambda status: status.state == 'active')
+    client.wait(lambda status: status.observations_received > 5)
     yield process, client
     process.kill()
 
@@ -115,7 +113,6 @@ def test_the_expert_succeeds(policy, station):
     assert result.commands > 3
     until(lambda: success and success[-1].data, 'success')
     assert policy.status.learned is False
-    assert policy.drops.get('missing_ee_pose') is None
 
 
 def test_a_canceled_run_leaves_the_arm_still(policy, station, ee_poses):
@@ -255,8 +252,3 @@ def test_only_fresh_and_finite_commands_move_the_arm(station, ee_poses, message,
     assert (moved > 0.01) == obeyed
     assert moved < 0.03
     assert_still(ee_poses)
-
-
-def test_the_simulator_is_alive_after_all_of_this(station, ee_poses):
-    assert position(ee_poses).shape == (3,)
-    assert os.getpid() and decode_action(command(0.01)).shape == (8,)

@@ -2,7 +2,6 @@
 
 import time
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from policies.small_models import make
 import pytest
@@ -12,15 +11,16 @@ from sara_ros.core.timing import TOTAL
 
 rclpy = pytest.importorskip('rclpy')
 
-from core.fakes import action, policy_spec
-from nodes.host import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Host, until
+from core.fakes import action, policy_spec  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
+from nodes.host import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Host, until  # noqa: E402
 
-from sara_ros.core.serving import Command
-from sara_ros.nodes import qos
-from sara_ros.nodes.command_codec import encode_timing
-from sara_ros.nodes.model_manager import ModelManagerNode
-from sara_ros_msgs.msg import InferenceTiming, PolicyStatus, TimingSummary
-from sara_ros_msgs.srv import ListModels, VerifyModel
+from sara_ros.core.serving import Command  # noqa: E402
+from sara_ros.nodes import qos  # noqa: E402
+from sara_ros.nodes.command_codec import encode_timing  # noqa: E402
+from sara_ros.nodes.model_manager import ModelManagerNode  # noqa: E402
+from sara_ros_msgs.msg import InferenceTiming, PolicyStatus, TimingSummary  # noqa: E402
+from sara_ros_msgs.srv import ListModels, VerifyModel  # noqa: E402
 
 NODE = 'model_manager'
 QUICK = {'summary_period_sec': 0.1, 'stale_sec': 0.5}
@@ -160,6 +160,7 @@ def test_timing_is_summed_up(watching):
             4 * step, total_ms=30 + step, stamp_ns=start_ns + step * 200_000_000
         )
         watching.timing.publish(message)
+        time.sleep(0.01)  # faster than its queue of ten, the oldest would be lost
     summary = until(
         lambda: next((s for s in watching.summaries if s.stages and s.stages[0].count == 20), None)
     )

@@ -9,6 +9,7 @@ from sara_ros.training.losses import (
     soft_targets,
     token_loss,
 )
+from sara_ros.training.pct_tabletop import choice_loss, motion_loss
 
 
 def test_soft_targets_are_centred_on_the_value():
@@ -51,3 +52,18 @@ def test_content_loss_without_objects_is_finite():
     nothing = torch.zeros(2, 4, dtype=torch.long)
     loss = content_loss(predicted, nothing, torch.zeros(2, 4, 5))
     assert loss.isfinite()
+
+
+def test_choices_are_pulled_off_the_common_one():
+    """A gripper that should close once in a while never did under a loss linear in the error."""
+    unit = torch.zeros(1, 8)
+    unit[:, [0, 7]] = -1.0
+    actions = torch.full((1, 8), 0.9, requires_grad=True)
+    (grad,) = torch.autograd.grad(choice_loss(actions, unit), actions)
+    assert (grad[0, [0, 7]] > 1).all()
+    assert (grad[0, 1:7] == 0).all()
+    (grad,) = torch.autograd.grad(motion_loss(actions, unit), actions)
+    assert (grad[0, [0, 7]] == 0).all()
+    right = torch.where(unit < 0, -2.0, 0.0)
+    assert choice_loss(right, unit) < 1e-3
+    assert motion_loss(right, unit) == 0
