@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from threading import Event, RLock, Thread
 import time
@@ -142,7 +143,7 @@ class ServingLoop:
             self._wanted.set()
 
     def end_run(self, reason: TerminationReason, message: str) -> None:
-        """Stop sending at once and report why; does nothing without a run."""
+        """Send one last hold and report why; does nothing without a run."""
         with self._lock:
             run = self._run
             if run is None:
@@ -150,9 +151,18 @@ class ServingLoop:
             self._run = None
             self._wanted.clear()
             self._queue.clear()
+            self._hold_last(run)
         result = run.result(reason, message, self._now_ns())
         self._sink.finished(result)
         run.done(result)
+
+    def _hold_last(self, run: Run) -> None:
+        """Leave nothing in motion: a velocity consumer would go on with the last command."""
+        if run.commands == 0:
+            return
+        self._last_values = self._policy.spec.action.hold(self._last_values)
+        with suppress(Exception):  # a sink that fails must not keep the run from ending
+            self._sink.command(self._command(run, None))
 
     def _work(self) -> None:
         served: Run | None = None

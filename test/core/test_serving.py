@@ -186,8 +186,18 @@ def test_a_policy_ends_its_run():
     with Bench(FakePolicy(lambda o: chunk_of(o, action(terminate=1.0)))) as bench:
         result = bench.run()
         assert result.reason is TerminationReason.TERMINATE
-        assert [command.terminate for command in bench.sink.commands] == [True]
+        assert [command.terminate for command in bench.sink.commands] == [True, False]
         assert bench.loop.run is None
+
+
+def test_the_last_command_of_a_run_is_a_hold():
+    """A consumer of velocities went on with the last one when a run ended."""
+    with Bench(FakePolicy(lambda o: chunk_of(o, action(x=0.01)))) as bench:
+        bench.run(max_steps=3)
+        commands = bench.sink.commands
+        assert [command.hold for command in commands][-1]
+        assert not commands[-1].values[1:7].any()
+        assert commands[0].values[1] == pytest.approx(0.01)
 
 
 def test_a_run_ends_in_time():
@@ -266,6 +276,20 @@ def test_an_ended_run_sends_nothing_more():
         sent = len(bench.sink.commands)
         assert outcome.wait().message == 'enough'
         time.sleep(4 * PERIOD_SEC)
+        assert len(bench.sink.commands) == sent
+
+
+def test_what_is_left_of_a_chunk_goes_with_its_run():
+    """The next run has no action of its own yet, so nothing may go out."""
+    answers = [lambda o: chunk_of(o, *[action(0.05)] * 50)]
+    policy = FakePolicy(lambda o: answers[0](o), spec=policy_spec(horizon=50))
+    with Bench(policy) as bench:
+        bench.begin('one')
+        until(lambda: len(bench.sink.commands) > 2)
+        answers[0] = lambda _: time.sleep(0.3)
+        bench.loop.end_run(TerminationReason.CANCELED, 'enough')
+        sent = len(bench.sink.commands)
+        bench.run('two', timeout_sec=0.2)
         assert len(bench.sink.commands) == sent
 
 
