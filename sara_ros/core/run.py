@@ -35,12 +35,15 @@ class RunLimits:
 
     :param observation_timeout_sec: longest silence of the driving sensor.
     :param chunk_timeout_sec: longest time without a new action chunk.
+    :param startup_timeout_sec: at least so long both may last before the first command: nothing
+        moves yet, and sensors can take seconds to be discovered.
     """
 
     timeout_sec: float = 0.0
     max_steps: int = 0
     observation_timeout_sec: float = 1.0
     chunk_timeout_sec: float = 1.0
+    startup_timeout_sec: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse a limit that would never or at once be reached."""
@@ -112,15 +115,22 @@ class Run:
         if limits.max_steps and self.commands >= limits.max_steps:
             return TerminationReason.MAX_STEPS, f'sent max_steps={limits.max_steps} commands'
         silent_sec = (now_ns - self.observed_ns) / NS
-        if not inferring and silent_sec > limits.observation_timeout_sec:
+        limit = self._watchdog('observation_timeout_sec')
+        if not inferring and silent_sec > limit[1]:
             return TerminationReason.NO_FRESH_OBSERVATION, (
-                f'no usable observation for {silent_sec:.2f} s '
-                f'(observation_timeout_sec={limits.observation_timeout_sec:g})'
+                f'no usable observation for {silent_sec:.2f} s ({limit[0]}={limit[1]:g})'
             )
         waited_sec = (now_ns - self.chunk_ns) / NS
-        if waited_sec > limits.chunk_timeout_sec:
+        limit = self._watchdog('chunk_timeout_sec')
+        if waited_sec > limit[1]:
             return TerminationReason.NO_FRESH_CHUNK, (
-                f'no action chunk for {waited_sec:.2f} s '
-                f'(chunk_timeout_sec={limits.chunk_timeout_sec:g})'
+                f'no action chunk for {waited_sec:.2f} s ({limit[0]}={limit[1]:g})'
             )
         return None
+
+    def _watchdog(self, name: str) -> tuple[str, float]:
+        """Return the limit in force, by name and in seconds."""
+        limit_sec: float = getattr(self.limits, name)
+        if self.commands == 0 and self.limits.startup_timeout_sec > limit_sec:
+            return 'startup_timeout_sec', self.limits.startup_timeout_sec
+        return name, limit_sec

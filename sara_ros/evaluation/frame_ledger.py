@@ -29,7 +29,8 @@ class FrameLedger:
 
     def received(self, count: int, newest_stamp_ns: int) -> None:
         """Note a policy's report; a count that shrinks starts a new window."""
-        if not newest_stamp_ns:
+        # Frames from before the camera was heard of here cannot be compared.
+        if not self._published or newest_stamp_ns < self._published[0]:
             return
         report = (count, newest_stamp_ns)
         if self._windows and count >= self._windows[-1][1][0]:

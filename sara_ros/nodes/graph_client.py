@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Thread
+import os
+from threading import Thread, get_native_id
 import time
 from typing import Any, Final
 
@@ -24,6 +25,7 @@ from sara_ros_msgs.action import RunPolicy
 from sara_ros_msgs.srv import ResetScene
 
 POLL_SEC: Final = 0.02
+WATCHER_NICENESS: Final = 10
 ANSWER_TIMEOUT_SEC: Final = 60.0
 """Longest wait for an answer; loading a model on a busy machine is the slowest of them."""
 
@@ -173,6 +175,8 @@ class GraphClient:
         return future.result()
 
     def _spin(self) -> None:
+        # Watching and filming must not take the processor from what is watched.
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), WATCHER_NICENESS)
         try:
             self._executor.spin()
         except ExternalShutdownException:

@@ -45,6 +45,8 @@ PARAMETERS: Final = (
                   low=0.05, high=60.0),
     ParameterSpec('chunk_timeout_sec', 1.0, 'A run ends without action chunks for so long.',
                   low=0.05, high=60.0),
+    ParameterSpec('startup_timeout_sec', 5.0, 'The same, before the first command of a run.',
+                  low=0.0, high=60.0),
     ParameterSpec('sync_timeout_sec', 0.02, 'Longest wait for sensors of the same instant.',
                   low=0.0, high=1.0),
     ParameterSpec('sync_slop_sec', 0.005, 'Stamps closer than this are the same instant.',
@@ -260,6 +262,7 @@ class PolicyNode(ManagedNode):
             limits,
             observation_timeout_sec=value(self, 'observation_timeout_sec'),
             chunk_timeout_sec=value(self, 'chunk_timeout_sec'),
+            startup_timeout_sec=value(self, 'startup_timeout_sec'),
         )
         self._loop.begin_run(instruction, limits, done)
         self.get_logger().info(f"run: '{instruction}'")

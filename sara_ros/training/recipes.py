@@ -31,7 +31,8 @@ def recipe_config(
     if recipe == 'rt2-tabletop':
         return TabletopConfig(
             model_id, 'rt2', models_dir, work, frames=24_000, recipe=Recipe(steps=3200),
-            rounds=(DaggerRound(900, 5000), DaggerRound(2000, 6000)), command=command,
+            rounds=(DaggerRound(900, 5000), DaggerRound(2000, 6000)), decode='expectation',
+            command=command,
         )  # fmt: skip
     if recipe == 'pct-tabletop':
         return TabletopConfig(
