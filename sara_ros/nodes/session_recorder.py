@@ -44,6 +44,8 @@ class SessionRecorder:
         self._samples: dict[tuple[int, int], CommandSample] = {}
         self._earlier: Counter[str] = Counter()
         self._latest: Counter[str] = Counter()
+        # Encoding a frame while the policy works on it would slow the policy down.
+        self._unfilmed: Callable[[], Rgb | None] = _nothing
         self.started_sec = time.monotonic()
         self.episode = 0
         self.success = False
@@ -101,6 +103,7 @@ class SessionRecorder:
             stages_ms=stages_ms,
             total_ms=to_ns(message.sensor_to_command) * 1e-6,
         )
+        self._film()
 
     def _sample(self, message: Any, **values: Any) -> CommandSample:
         defaults = {'warm_up': False, 'hold': False, 'stages_ms': {}, 'total_ms': None}
@@ -135,9 +138,20 @@ class SessionRecorder:
         self.frames.published(to_ns(message.header.stamp), message.width, message.height)
 
     def _on_image(self, message: Image) -> None:
-        self._on_frame(decode_image(message))
+        self._film()
+        self._unfilmed = lambda: decode_image(message)
 
     def _on_cloud(self, message: PointCloud2) -> None:
-        picture = decode_picture(message)
+        self._film()
+        self._unfilmed = lambda: decode_picture(message)
+
+    def _film(self) -> None:
+        """Hand out the frame before last, or the last one once its command is out."""
+        picture = self._unfilmed()
+        self._unfilmed = _nothing
         if picture is not None:
             self._on_frame(picture)
+
+
+def _nothing() -> None:
+    return None

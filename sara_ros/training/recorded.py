@@ -54,7 +54,7 @@ class RecordedConfig:
     work: Path
     camera: str = ''
     held_out: int = 2
-    recipe: Recipe = field(default_factory=lambda: Recipe(steps=800, batch=24))
+    recipe: Recipe = field(default_factory=lambda: Recipe(steps=900, batch=24))
     margin: float = 0.1
     shift_px: int = 3
     threads: int = 2

@@ -1,5 +1,7 @@
 """Closed-loop evaluation: statistics, and a run of the expert."""
 
+from pathlib import Path
+
 import pytest
 
 from sara_ros.core import ParameterError
@@ -58,3 +60,11 @@ def test_unknown_verb(tmp_path):
     """The known verbs are listed."""
     with pytest.raises(ParameterError, match="no verb 'throw'; known: reach, push"):
         evaluate(EvaluationConfig(tmp_path, 'scripted_expert', verbs=('throw',)))
+
+
+@pytest.mark.parametrize('name', ['rt2-tabletop', 'pct-tabletop'])
+def test_shipped_models_still_reach(name):
+    """A guard against regressions: both reached 60 of 60 when they were measured."""
+    models = Path(__file__).parents[2] / 'models'
+    result = evaluate(EvaluationConfig(models, name, episodes=1, processes=1, verbs=('reach',)))
+    assert result['successes'] >= 2
