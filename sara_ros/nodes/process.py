@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import gc
 from queue import SimpleQueue
 import signal
 import sys
@@ -22,6 +23,7 @@ from sara_ros.core.errors import describe
 
 CLOSE_TIMEOUT_SEC: Final = 5.0
 LAST_ANSWERS_SEC: Final = 0.1
+SWITCH_INTERVAL_SEC: Final = 0.0005
 """How long callbacks still run once a node is closed, so that clients learn how it ended."""
 
 
@@ -44,8 +46,12 @@ def run_node(create: Callable[[], Node], arguments: list[str] | None = None) -> 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.put(None))
     try:
+        # The threads of a node hand the interpreter over within a fraction of a millisecond.
+        sys.setswitchinterval(SWITCH_INTERVAL_SEC)
         _init(arguments)
-        return _spin(create(), stop)
+        node = create()
+        gc.freeze()  # what lives as long as the node need not be searched for garbage
+        return _spin(node, stop)
     except (SaraError, NameValidationException) as err:
         print(f'error: {describe(err)}', file=sys.stderr)
         return 2
