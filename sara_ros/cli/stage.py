@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any, Final
 
@@ -64,6 +65,7 @@ class Stage:
         self._stack = ExitStack()
         self._frames = count()
         self._live: LiveStatus | None = None
+        self._filming = Lock()
 
     def __enter__(self) -> Stage:
         """Start policy and model manager, and show the live view."""
@@ -91,7 +93,8 @@ class Stage:
         trace: TracebackType | None,
     ) -> None:
         """Finish the video and stop every process."""
-        self._live = None
+        with self._filming:  # the encoder must not be closed under a frame
+            self._live = None
         self._stack.__exit__(kind, error, trace)
 
     def _start(self, domain_id: int) -> Children:
@@ -180,6 +183,7 @@ class Stage:
         return self.recorder.samples_of(self.recorder.episode)
 
     def _on_frame(self, rgb: Rgb) -> None:
-        live = self._live
-        if live is not None and next(self._frames) % VIDEO_EVERY == 0:
-            self._video.add(caption(rgb, *live.caption_lines(), state=live.state))
+        with self._filming:
+            live = self._live
+            if live is not None and next(self._frames) % VIDEO_EVERY == 0:
+                self._video.add(caption(rgb, *live.caption_lines(), state=live.state))
