@@ -109,8 +109,8 @@ class SimulatorNode(Node):
         with CameraRig(world.model) as rig:
             self._sensors.attach(world, rig)
             pace = _Pace(value(self, 'physics_rate_hz'))
-            cameras = _Every(1 / value(self, 'camera_rate_hz'))
-            report = _Every(1.0)
+            cameras = _Every(1 / value(self, 'camera_rate_hz'), pace.tick_ns)
+            report = _Every(1.0, pace.tick_ns)
             while not self._stopping.is_set():
                 while self._jobs:
                     self._jobs.popleft()()
@@ -118,11 +118,11 @@ class SimulatorNode(Node):
                 self._judge()
                 stamp_ns = time.time_ns()
                 self._clock_pub.publish(ClockMessage(clock=to_time(stamp_ns)))
-                if cameras.due():
+                if cameras.due(pace.tick_ns):
                     self._sensors.publish_all(stamp_ns)
                 else:
                     self._sensors.publish_joints(stamp_ns)
-                if report.due():
+                if report.due(pace.tick_ns):
                     self._report(stamp_ns, pace)
 
     def _judge(self) -> None:
@@ -189,34 +189,40 @@ class SimulatorNode(Node):
 
 
 class _Every:
-    """Tells when a period has passed, without drifting."""
+    """Tells when a period has passed on the grid of the physics ticks."""
 
-    def __init__(self, period_sec: float) -> None:
-        self._period_ns = int(period_sec * NS)
-        self._next_ns = time.monotonic_ns()
+    def __init__(self, period_sec: float, start_ns: int) -> None:
+        self._period_ns = round(period_sec * NS)
+        self._next_ns = start_ns
 
-    def due(self) -> bool:
-        now_ns = time.monotonic_ns()
-        if now_ns < self._next_ns:
+    def due(self, tick_ns: int) -> bool:
+        # A period that is a whole number of ticks must not fall one tick short by rounding.
+        if tick_ns < self._next_ns - self._period_ns // 1000:
             return False
-        self._next_ns = max(self._next_ns + self._period_ns, now_ns)
+        self._next_ns = max(self._next_ns + self._period_ns, tick_ns)
         return True
 
 
 class _Pace:
-    """Keeps simulated time beside real time."""
+    """
+    Ticks at a fixed rate, and keeps simulated time beside real time.
+
+    ``tick_ns`` is when the present tick was due. Cameras go by it: their phase must not wander
+    with the time that drawing takes, because commands follow it.
+    """
 
     def __init__(self, rate_hz: float) -> None:
-        self._period_ns = int(NS / rate_hz)
-        self._now_ns = time.monotonic_ns()
-        self._started_ns = self._now_ns
+        self._period_ns = round(NS / rate_hz)
+        self._now_ns = self._started_ns = self.tick_ns = time.monotonic_ns()
         self._simulated_sec = 0.0
 
     def wait(self, stopping: Event) -> float:
-        """Sleep until the next piece is due and return its length in seconds."""
-        due_ns = self._now_ns + self._period_ns
-        stopping.wait(max(due_ns - time.monotonic_ns(), 0) / NS)
+        """Sleep until the next tick and return the time since the last one in seconds."""
+        self.tick_ns += self._period_ns
+        stopping.wait(max(self.tick_ns - time.monotonic_ns(), 0) / NS)
         now_ns = time.monotonic_ns()
+        missed = (now_ns - self.tick_ns) // self._period_ns
+        self.tick_ns += missed * self._period_ns
         piece_sec = min((now_ns - self._now_ns) / NS, LARGEST_PIECE_SEC)
         self._now_ns = now_ns
         self._simulated_sec += piece_sec
