@@ -1,4 +1,4 @@
-"""Write the tables of README.md from docs/demo.json and the models, between their markers."""
+"""Write the tables of README.md from docs/*.json and the models, between their markers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 STAGES = {
-    'transport': 'sensor stamp to receipt: drawing the 640x480 picture, then the wire',
-    'sync_wait': 'until cameras and joints of the same instant are there',
+    'transport': 'sensor stamp to receipt; the simulator stamps a picture before it draws it',
+    'sync_wait': 'decoding, and until cameras and joints of the same instant are there',
     'preprocess': 'resize, check, filter',
     'inference': 'the model',
     'queue_wait': 'until the command period',
@@ -36,7 +36,7 @@ def timing_table(report: Mapping[str, Any]) -> str:
     ):
         cells = [_pair(report['by_policy'][name][key]) for name in policies]
         lines.append(f'| **{label}** | {" | ".join(cells)} | |')
-    return '\n'.join([*lines, '', _conditions(report)])
+    return '\n'.join(lines)
 
 
 def models_table(models: Path) -> str:
@@ -68,8 +68,10 @@ def fill(text: str, name: str, table: str) -> str:
 
 def render(text: str) -> str:
     """Return README.md with all its tables written anew."""
-    report = json.loads((ROOT / 'docs' / 'demo.json').read_text(encoding='utf-8'))
-    text = fill(text, 'timing', timing_table(report))
+    for name in ('demo', 'demo-real'):
+        report = json.loads((ROOT / 'docs' / f'{name}.json').read_text(encoding='utf-8'))
+        table = f'{timing_table(report)}\n\n{_conditions(report, name)}'
+        text = fill(text, f'timing of {name}', table)
     return fill(text, 'models', models_table(ROOT / 'models'))
 
 
@@ -86,14 +88,14 @@ def _pair(values: Mapping[str, Any]) -> str:
     return f'{values["p50"]:.1f} / {values["p95"]:.1f}'
 
 
-def _conditions(report: Mapping[str, Any]) -> str:
+def _conditions(report: Mapping[str, Any], name: str) -> str:
     machine, commands, frames = report['machine'], report['commands'], report['frames']
     return (
-        f'`make demo` on {machine["cpu"]}, {machine["logical_cores"]} cores shared by all '
+        f'`make {name}` on {machine["cpu"]}, {machine["logical_cores"]} cores shared by all '
         f'processes: {commands["count"]} commands at {commands["rate_hz"]:.1f} Hz, '
         f'{commands["holds"]} of them holds, {frames["lost"]} of {frames["published"]} camera '
         f'frames lost, first command {report["first_command_sec"]:.1f} s after the start.\n'
-        f'Source: [`docs/demo.json`](docs/demo.json).'
+        f'Source: [`docs/{name}.json`](docs/{name}.json).'
     )
 
 

@@ -48,6 +48,7 @@ def test_real_recordings(tmp_path: Path) -> None:
     kinds = {source['kind'] for source in report['sources']}
     assert kinds == {'LeRobot v2.1 episode', 'Kinect scenes'}
     assert {episode['policy'] for episode in report['episodes']} == {'rt2-g1', 'pct-tabletop'}
-    assert report['frames']['published'] > 250
+    assert report['frames']['received'] > 200
+    assert report['messages']['in']['image_raw'] == report['messages']['in']['joint_states'] - 90
     assert report['messages']['in']['points'] == 90
     _check_counts(report)
