@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from importlib.metadata import version
-import os
 from pathlib import Path
 import time
 from typing import Final
-
-import rclpy
 
 from sara_ros.evaluation.files import write_json
 from sara_ros.evaluation.machine import describe_machine
@@ -23,10 +19,10 @@ from sara_ros.evaluation.session import (
     Episode,
     PolicyFacts,
     ProcessFacts,
-    RosFacts,
     Session,
     Source,
 )
+from sara_ros.nodes.ros_facts import ros_facts
 from sara_ros.nodes.session_recorder import SessionRecorder
 
 REPORT_FILE: Final = 'report.json'
@@ -76,7 +72,7 @@ class SessionLog:
             duration_sec=time.monotonic() - self.started_sec,
             first_command_sec=self._first_command_sec(recorder),
             machine=describe_machine(),
-            ros=self._ros(),
+            ros=ros_facts(self.domain_id),
             processes=[ProcessFacts(name, pid) for name, pid in pids.items()],
             episodes=self.episodes,
             commands=CommandCounts.of(
@@ -108,11 +104,3 @@ class SessionLog:
             return None
         # Samples count from the start of the recorder, which is later than that of the log.
         return recorder.started_sec - self.started_sec + recorder.samples[0].time_sec
-
-    def _ros(self) -> RosFacts:
-        return RosFacts(
-            distro=os.environ.get('ROS_DISTRO', ''),
-            rmw=rclpy.get_rmw_implementation_identifier(),
-            domain_id=self.domain_id,
-            rclpy=version('ros-rclpy'),
-        )
