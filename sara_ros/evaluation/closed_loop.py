@@ -17,8 +17,8 @@ from rich.progress import Progress
 
 from sara_ros.core import Observation, ObservationSpec, ParameterError, Policy, PolicySpec
 from sara_ros.sim.cameras import CameraRig
-from sara_ros.sim.points import depth_to_points, to_base
 from sara_ros.sim.scene import FINGER_JOINT, FINGER_TRAVEL_M, JOINTS
+from sara_ros.sim.sensors import front_cloud
 from sara_ros.sim.tasks import TASKS, VERBS, Task
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.progress import running
@@ -87,7 +87,7 @@ class Sensors:
         if need.kind == 'image' and need.name in IMAGE_SIZES:
             return self._rig.rgb(self._world.data, need.name, *IMAGE_SIZES[need.name])
         if need.kind == 'points':
-            return self._cloud()
+            return front_cloud(self._rig, self._world.data, DEPTH_SIZE)
         state = self._world.state
         if need.kind == 'pose':
             return state.ee.vector
@@ -102,13 +102,6 @@ class Sensors:
             f"model '{self._spec.model_id}' needs '{need.name}' ({need.kind}), which the tabletop "
             'does not have'
         )
-
-    def _cloud(self) -> NDArray[np.float32]:
-        rgb, depth = self._rig.rgb_depth(self._world.data, 'front', *DEPTH_SIZE)
-        intrinsics = self._rig.intrinsics('front', *DEPTH_SIZE)
-        points, colors = depth_to_points(depth, intrinsics, rgb)
-        base = to_base(points, self._rig.pose(self._world.data, 'front'))
-        return np.concatenate([base, colors.astype(np.float32) / 255], axis=1)
 
 
 def evaluate(config: EvaluationConfig, progress: Progress | None = None) -> dict[str, Any]:

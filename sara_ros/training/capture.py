@@ -14,8 +14,9 @@ from sara_ros.policies.point_filter import filter_points
 from sara_ros.policies.rt2_config import View
 from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.expert import expert_action
-from sara_ros.sim.points import depth_to_points, to_base, to_camera
+from sara_ros.sim.points import to_camera
 from sara_ros.sim.scene import FINGER_TRAVEL_M, OBJECTS
+from sara_ros.sim.sensors import front_cloud
 from sara_ros.sim.state import WorldState
 from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
@@ -62,7 +63,7 @@ def capture(
         row['counts'] = np.concatenate([_counts(world, rig, view) for view in VIEWS])
         row['pixels'] = np.stack([_pixels(world, rig, view, state) for view in VIEWS])
     if wanted.points is not None:
-        filtered = filter_points(cloud(world, rig), wanted.points)
+        filtered = filter_points(front_cloud(rig, world.data, DEPTH_SIZE), wanted.points)
         row['points'] = filtered.astype(np.float16)
     return row
 
@@ -79,15 +80,6 @@ def image(world: TabletopWorld, rig: CameraRig, view: View) -> NDArray[np.uint8]
     large = rig.rgb(world.data, view.name, view.height * factor, view.width * factor)
     small = cv2.resize(large, (view.width, view.height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
-
-
-def cloud(world: TabletopWorld, rig: CameraRig) -> NDArray[np.float32]:
-    """Return the front camera's cloud ``(N, 6)`` in ``base_link``, colours in [0, 1]."""
-    height, width = DEPTH_SIZE
-    rgb, depth = rig.rgb_depth(world.data, 'front', height, width)
-    points, colors = depth_to_points(depth, rig.intrinsics('front', height, width), rgb)
-    base = to_base(points, rig.pose(world.data, 'front'))
-    return np.concatenate([base, colors.astype(np.float32) / 255], axis=1)
 
 
 def _positions(state: WorldState) -> NDArray[np.float64]:
