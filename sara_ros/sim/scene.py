@@ -91,9 +91,7 @@ def build_model(variation: SceneVariation | None = None) -> mujoco.MjModel:
     _add_disc(spec)
     for view in variation.cameras:
         _add_camera(spec, view)
-    model = spec.compile()
-    _paint_wood(model)
-    return model
+    return spec.compile()
 
 
 def build_arm_model() -> mujoco.MjModel:
@@ -145,22 +143,3 @@ def _add_camera(spec: Any, view: CameraView) -> None:
 
 def _unit(vector: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(vector / np.linalg.norm(vector), np.float64)
-
-
-def _paint_wood(model: mujoco.MjModel) -> None:
-    """Draw planks with grain into the table's texture, so that no image file is needed."""
-    texture = model.texture('wood')
-    height, width = int(texture.height[0]), int(texture.width[0])
-    rng = np.random.default_rng(7)
-    rows, columns = np.mgrid[0:height, 0:width]
-    planks = 6
-    plank = rows * planks // height
-    tone = rng.uniform(-0.05, 0.05, planks)[plank]
-    phase = rng.uniform(0, 6.28, planks)[plank]
-    ripple = np.sin(rows * 0.9 + phase + 2.2 * np.sin(columns * 0.021 + phase * 3))
-    grain = 0.02 * ripple + 0.012 * rng.standard_normal((height, 1))
-    seam = np.where(rows * planks % height < planks, -0.13, 0.0)
-    shade = 1 + tone + grain + seam
-    pixels = np.clip(np.array([209, 178, 140]) * shade[..., None], 0, 255).astype(np.uint8)
-    start = int(texture.adr[0])
-    model.tex_data[start : start + pixels.size] = pixels.reshape(-1)

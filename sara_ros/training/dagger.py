@@ -20,7 +20,7 @@ from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import has_shard, save_shard
 from sara_ros.training.progress import running
-from sara_ros.training.scenes import DAGGER_SEEDS
+from sara_ros.training.scenes import DAGGER_SEEDS, draw_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class DaggerConfig:
     processes: int = 2
     shard: int = 500
     seed: int = 0
-    steps: int = 70
+    steps: int = 90
     kept: float = 0.5
     delay: int = 1
 
@@ -81,12 +81,12 @@ def _episode(
     config: DaggerConfig, policy: Policy, world: TabletopWorld, rig: CameraRig, seed: int
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng([seed, 2])
-    index = int(rng.integers(len(TASKS)))
+    index = draw_task(rng)
     world.reset(seed, TASKS[index])
     policy.reset()
     rows, done = [], 0
     pending = [np.array([0, 0, 0, 0, 0, 0, 0, 1], np.float32)] * config.delay
-    for _ in range(int(rng.integers(20, config.steps))):
+    for _ in range(int(rng.integers(config.steps // 3, config.steps))):
         row = capture(world, rig, index, config.capture)
         if rng.random() < config.kept:
             rows.append(row)

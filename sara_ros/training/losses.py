@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, huber_loss
+
+from sara_ros.sim.scene import COLORS, DISC, OBJECTS
+from sara_ros.sim.tasks import TASKS
+
+BLOCK_OF_TASK: Final = torch.tensor([COLORS.index(task.color) for task in TASKS])
+GOALS: Final = 6
+"""Numbers that say where the named block and the disc are."""
+
+_GOAL_SCALE_M: Final = 0.05
 
 
 def soft_targets(values: Tensor, low: Tensor, width: Tensor, bins: int, sigma: float) -> Tensor:
@@ -55,3 +66,24 @@ def content_loss(predicted: Tensor, shown: Tensor, where: Tensor) -> Tensor:
     something = shown > 0
     errors = huber_loss(predicted[..., 6:], where, delta=0.5, reduction='none').mean(dim=-1)
     return kinds + (errors * something).sum() / something.sum().clamp_min(1)
+
+
+def goals_loss(predicted: Tensor, state: Tensor, places: Tensor, tasks: Tensor) -> Tensor:
+    """
+    Return how badly each query tells where its block and the disc are from the gripper.
+
+    Actions alone say little about the disc: it matters in two verbs of four, and then only at
+    the end.
+
+    :param predicted: ``(B, I, ..., 6)`` in units of 5 cm.
+    :param state: ``(B, S)``, the gripper's position in m first.
+    :param places: ``(B, 5, 3)`` of ``scene.OBJECTS`` in m.
+    :param tasks: ``(B, I)``.
+    """
+    block = places[torch.arange(len(tasks))[:, None], BLOCK_OF_TASK[tasks]]  # (B, I, 3)
+    disc = places[:, None, OBJECTS.index(DISC)].expand_as(block)
+    gripper = state[:, None, :3]
+    goals = torch.cat((block - gripper, disc - gripper), dim=-1) / _GOAL_SCALE_M
+    between = (1,) * (predicted.ndim - goals.ndim)
+    goals = goals.reshape(*goals.shape[:2], *between, GOALS).expand_as(predicted)
+    return huber_loss(predicted, goals, delta=0.5)

@@ -16,13 +16,12 @@ from sara_ros.policies.rt2_config import StateInput
 from sara_ros.policies.words import Vocabulary
 from sara_ros.sim.action_space import tabletop_action
 from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC, DISC_RADIUS_M, OBJECTS
-from sara_ros.sim.tasks import INSTRUCTIONS, TASKS
+from sara_ros.sim.tasks import INSTRUCTIONS
 from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
-from sara_ros.training.losses import pointing_loss
+from sara_ros.training.losses import BLOCK_OF_TASK, pointing_loss
 from sara_ros.training.tabletop_spec import STATE
 
-_BLOCK_OF_TASK: Final = torch.tensor([COLORS.index(task.color) for task in TASKS])
 _RADIUS_M: Final = torch.tensor([BLOCK_HALF_M * 1.5] * len(COLORS) + [DISC_RADIUS_M])
 _MOTION_WEIGHTS: Final = torch.tensor([1, 1, 1, 0.2, 0.2, 1])
 _MOTION: Final = slice(1, 7)
@@ -101,6 +100,6 @@ def _looked_at(xyz: Tensor, places: Tensor, tasks: Tensor) -> Tensor:
     """Return ``(B, I, 2, N)``: the points of the named block and of the disc."""
     gaps = xyz[:, None] - places[:, :, None]  # (B, 5, N, 3)
     near = gaps.norm(dim=-1) < _RADIUS_M[:, None]
-    block = near[torch.arange(len(near))[:, None], _BLOCK_OF_TASK[tasks]]  # (B, I, N)
+    block = near[torch.arange(len(near))[:, None], BLOCK_OF_TASK[tasks]]  # (B, I, N)
     disc = near[:, None, OBJECTS.index(DISC)].expand_as(block)
     return torch.stack((block, disc), dim=2)

@@ -30,14 +30,16 @@ def recipe_config(
     """
     if recipe == 'rt2-tabletop':
         return TabletopConfig(
-            model_id, 'rt2', models_dir, work, frames=24_000, recipe=Recipe(steps=3200),
-            rounds=(DaggerRound(900, 5000), DaggerRound(2000, 6000)), decode='expectation',
+            model_id, 'rt2', models_dir, work, frames=24_000, recipe=Recipe(steps=3600),
+            rounds=(DaggerRound(800, 4000), DaggerRound(1600, 4000), DaggerRound(2400, 4000)),
+            decode='expectation',
             command=command,
         )  # fmt: skip
     if recipe == 'pct-tabletop':
         return TabletopConfig(
             model_id, 'pct', models_dir, work, frames=16_000, recipe=Recipe(steps=3000, batch=16),
-            rounds=(DaggerRound(800, 4000), DaggerRound(1800, 4000)), instructions=6,
+            rounds=(DaggerRound(800, 3000), DaggerRound(1400, 3000), DaggerRound(2000, 3000)),
+            instructions=6,
             command=command,
         )  # fmt: skip
     if recipe != 'rt2-g1':

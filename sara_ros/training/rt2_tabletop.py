@@ -14,14 +14,17 @@ from sara_ros.policies.rt2_config import RT2Config, StateInput
 from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.policies.words import Vocabulary
 from sara_ros.sim.action_space import tabletop_action
-from sara_ros.sim.scene import COLORS, DISC, OBJECTS
+from sara_ros.sim.scene import DISC, OBJECTS
 from sara_ros.sim.tasks import INSTRUCTIONS, TASKS
 from sara_ros.training.capture import VIEWS
 from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
 from sara_ros.training.losses import (
+    BLOCK_OF_TASK,
+    GOALS,
     content_loss,
     expectation_loss,
+    goals_loss,
     pointing_loss,
     soft_targets,
     token_loss,
@@ -32,7 +35,6 @@ SEEN_PIXELS: Final = 3
 """Pixels of an object behind a token from which on it counts as shown there."""
 
 POINTING_LAYER: Final = 1
-_BLOCK_OF_TASK: Final = torch.tensor([COLORS.index(task.color) for task in TASKS])
 
 
 def tabletop_config(decode: str = 'argmax') -> RT2Config:
@@ -54,6 +56,7 @@ class RT2Learner(nn.Module):
         super().__init__()
         self.network = RT2Network(config, backend, {})
         self.content = nn.Linear(config.width, 6 + 5)
+        self.goals = nn.Linear(config.width, GOALS)
         vocabulary = Vocabulary(config.vocabulary, config.max_words)
         self.words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
         self.tokens = ActionTokens(tabletop_action(), config.bins)
@@ -66,7 +69,7 @@ class RT2Learner(nn.Module):
         labels = batch['labels'][torch.arange(len(rows))[:, None], tasks]  # (B, I, 8)
         actions = self.tokens.encode(labels[..., None, :])
         memory = self.network.encode([batch[view.name] for view in VIEWS])
-        logits, scores = self._decode(memory, batch['state'], self.words[tasks], actions)
+        logits, scores, goals = self._decode(memory, batch['state'], self.words[tasks], actions)
         targets = soft_targets(
             labels, self.tokens.low, self.tokens.width, self.tokens.bins, sigma=2.0
         )
@@ -75,17 +78,19 @@ class RT2Learner(nn.Module):
             'expectation': expectation_loss(logits, targets),
             'pointing': pointing_loss(scores, _looked_at(batch['counts'], tasks)),
             'content': content_loss(self.content(memory), *_content(batch)),
+            'goals': goals_loss(goals, batch['state'], batch['places'][:, 0], tasks),
         }
-        total = parts['tokens'] + parts['expectation'] + 0.3 * parts['pointing'] + parts['content']
+        weights = {'pointing': 0.3}
+        total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
         return {'loss': total, **parts}
 
     def _decode(
         self, memory: Tensor, state: Tensor, words: Tensor, actions: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return logits and the scores ``(B, I, 2, T, N)`` of two pointing heads."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return logits, the scores ``(B, I, 2, T, N)`` of two pointing heads, and goals."""
         config = self.network.config
         x = self.network.embed(state, words, actions[..., :-1])
-        scores = x
+        scores = goals = x
         for layer, block in enumerate(self.network.decoder_blocks):
             cache = block.memory_cache(memory)
             if layer == POINTING_LAYER:
@@ -94,7 +99,9 @@ class RT2Learner(nn.Module):
                 scores = scores.reshape(*scores.shape[:2], x.shape[1], -1, scores.shape[-1])
                 scores = scores.transpose(1, 2)  # (B, I, 2, T, N)
             x = block(x, cache)
-        return self.network.logits(x), scores
+            if layer == POINTING_LAYER:
+                goals = self.goals(x[:, :, config.prompt :])
+        return self.network.logits(x), scores, goals
 
 
 def sample_tasks(main: np.ndarray, rng: np.random.Generator, count: int) -> Tensor:
@@ -107,7 +114,7 @@ def sample_tasks(main: np.ndarray, rng: np.random.Generator, count: int) -> Tens
 def _looked_at(counts: Tensor, tasks: Tensor) -> Tensor:
     """Return ``(B, I, 2, 1, N)``: where the named block and the disc are."""
     shows = (counts >= SEEN_PIXELS).transpose(1, 2)  # (B, 5, N)
-    block = shows[torch.arange(len(counts))[:, None], _BLOCK_OF_TASK[tasks]]  # (B, I, N)
+    block = shows[torch.arange(len(counts))[:, None], BLOCK_OF_TASK[tasks]]  # (B, I, N)
     disc = shows[:, None, OBJECTS.index(DISC)].expand_as(block)
     return torch.stack((block, disc), dim=2)[:, :, :, None]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sara_ros.sim.expert import expert_action
-from sara_ros.sim.scene import DISC
+from sara_ros.sim.scene import COLORS, DISC
 from sara_ros.sim.tasks import TASKS, Task
 from sara_ros.sim.world import TabletopWorld
 
@@ -18,6 +18,16 @@ TRAINING_SEEDS: Final = 10_000_000
 """First seed of collected scenes; evaluation uses those below."""
 
 DAGGER_SEEDS: Final = 50_000_000
+
+_SHARE_OF_VERB: Final = {'reach': 0.15, 'push': 0.3, 'lift': 0.2, 'place': 0.35}
+"""The longer a task and the finer its end, the more scenes it needs."""
+
+_TASK_SHARES: Final = [_SHARE_OF_VERB[task.verb] / len(COLORS) for task in TASKS]
+
+
+def draw_task(rng: np.random.Generator) -> int:
+    """Return the index of the task a scene is about."""
+    return int(rng.choice(len(TASKS), p=_TASK_SHARES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +42,8 @@ class SceneRules:
     """
 
     teleported: float = 0.5
-    steps: int = 36
-    kept: float = 0.3
+    steps: int = 70
+    kept: float = 0.25
     delay: int = 1
 
 
@@ -42,7 +52,7 @@ def visit(
 ) -> None:
     """Play one scene and call ``record`` with the task's index in each state to keep."""
     rng = np.random.default_rng([seed, 1])
-    index = int(rng.integers(len(TASKS)))
+    index = draw_task(rng)
     task = TASKS[index]
     world.reset(seed, task if rng.random() < 0.7 else None)
     teleported = rng.random() < rules.teleported
@@ -51,7 +61,7 @@ def visit(
         if world.colliding:
             return
         record(index)
-    steps = int(rng.integers(0, 8)) if teleported else rules.steps
+    steps = int(rng.integers(0, 12)) if teleported else rules.steps
     for _ in _noisy_expert(world, task, rng, steps, rules.delay):
         if rng.random() < rules.kept:
             record(index)
@@ -98,8 +108,8 @@ def _teleport(world: TabletopWorld, task: Task, rng: np.random.Generator) -> Non
     height = 0.018 + rng.exponential(0.04)
     yaw = rng.uniform(-0.4, 0.4) if rng.random() < 0.5 else block.yaw_rad
     kind = rng.random()
-    if task.verb in ('lift', 'place') and kind < 0.5:
-        target = disc if task.verb == 'place' and kind < 0.35 else block.position
+    if kind < {'lift': 0.5, 'place': 0.75}.get(task.verb, 0.0):
+        target = disc if task.verb == 'place' and kind < 0.55 else block.position
         at = target[:2] + rng.normal(0, spread, 2)
         world.teleport((*at, height + 0.004), yaw_rad=yaw, holding=task.color)
         return
