@@ -19,7 +19,7 @@ from sara_ros.nodes import qos
 
 G1_EPISODE: Final = 10
 """Held out when rt2-g1 was trained."""
-SIMULATED_INSTRUCTION: Final = 'reach the red block'
+SIMULATED_INSTRUCTION: Final = 'place the red block on the disc'
 
 
 @dataclass(frozen=True, slots=True)

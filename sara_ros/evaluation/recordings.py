@@ -138,17 +138,25 @@ class DepthScenes:
 
 
 class RecordedSimulation:
-    """An episode of the simulator driven by its scripted expert, for machines without data."""
+    """
+    An episode of the simulator driven by its scripted expert, for machines without data.
+
+    It begins with the arm at rest, while subscribers are discovered, and ends when the expert is
+    done: what comes after would only tell a policy to terminate.
+    """
 
     kind = 'recorded simulation'
     licence = 'Apache-2.0'
     rate_hz = 20.0
 
-    def __init__(self, instruction: str, seed: int, seconds: float = 4.0) -> None:
+    def __init__(
+        self, instruction: str, seed: int, *, rest_sec: float = 2.0, longest_sec: float = 8.0
+    ) -> None:
         """Record when asked for the steps."""
         self._task = Task.parse(instruction)
         self._seed = seed
-        self._count = int(seconds * self.rate_hz)
+        self._rest = int(rest_sec * self.rate_hz)
+        self._longest = int(longest_sec * self.rate_hz)
         self.name = f'simulation, seed {seed}'
         self.note = 'recorded from the simulator, because no real recording was found'
         self.instruction = instruction
@@ -162,7 +170,7 @@ class RecordedSimulation:
         world = TabletopWorld()
         state = world.reset(self._seed, self._task)
         with CameraRig(world.model) as rig:
-            for _ in range(self._count):
+            for index in range(self._longest):
                 rgb, depth = rig.rgb_depth(world.data, FRONT.name, 120, 160)
                 intrinsics = rig.intrinsics(FRONT.name, 120, 160)
                 positions, colors = depth_to_points(depth, intrinsics, rgb)
@@ -175,7 +183,12 @@ class RecordedSimulation:
                     pose=state.ee.vector,
                     cloud=Cloud(positions, colors, FRONT.frame),
                 )
-                state = world.step(expert_action(state, self._task))
+                if index < self._rest:
+                    continue
+                action = expert_action(state, self._task)
+                if action[0] > 0.5:
+                    return
+                state = world.step(action)
 
 
 def licence_of(folder: Path) -> str:

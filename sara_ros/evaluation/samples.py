@@ -16,6 +16,9 @@ from sara_ros.core.statistics import Percentiles
 from sara_ros.core.timing import STAGES, TOTAL
 from sara_ros.evaluation.files import write_text
 
+SHORTEST_EPISODE: Final = 5
+"""Commands of an episode from which on it has a command rate."""
+
 _HEAD: Final = ('episode', 'model_id', 'time_sec', 'sequence', 'warm_up', 'hold')
 _TOTAL_MS: Final = f'{TOTAL}_ms'
 
@@ -64,12 +67,17 @@ def percentiles_of(values: Iterable[float | None]) -> dict[str, Any]:
 
 
 def command_rate_hz(samples: Iterable[CommandSample]) -> float | None:
-    """Return commands per second within episodes; pauses between episodes do not count."""
+    """
+    Return commands per second within episodes; pauses between episodes do not count.
+
+    Nor do episodes too short to have a rate: the hold that ends each is sent off the beat.
+    """
     times: dict[int, list[float]] = defaultdict(list)
     for sample in samples:
         times[sample.episode].append(sample.time_sec)
-    periods = sum(len(series) - 1 for series in times.values())
-    spans_sec = sum(max(series) - min(series) for series in times.values())
+    lasting = [series for series in times.values() if len(series) >= SHORTEST_EPISODE]
+    periods = sum(len(series) - 1 for series in lasting)
+    spans_sec = sum(max(series) - min(series) for series in lasting)
     return round(periods / spans_sec, 3) if spans_sec > 0 else None
 
 

@@ -1,5 +1,7 @@
 """Commands survive the CSV file, and their percentiles are those computed by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from sara_ros.core import STAGES, ParameterError
@@ -110,3 +112,9 @@ def test_command_rate_leaves_out_pauses(samples, make_sample):
     """Both episodes run at 10 Hz, with more than a minute between them."""
     assert command_rate_hz(samples) == pytest.approx(10.0)
     assert command_rate_hz([make_sample()]) is None
+
+
+def test_an_episode_of_one_command_has_no_rate(make_sample):
+    """The hold after its only command follows at once, which would be thousands a second."""
+    pair = [replace(make_sample(n), time_sec=1.0 + n * 0.0005) for n in range(2)]
+    assert command_rate_hz(pair) is None
