@@ -97,6 +97,9 @@ class SimulatedSensors:
         if not self._wanted(f'{prefix}image_raw'):
             return
         rgb = self._rig.rgb(self._world.data, view.name, *size)
+        self._publish(
+            f'{prefix}image_raw', encode_image(rgb, stamp_ns=stamp_ns, frame_id=view.frame)
+        )
         intrinsics = self._rig.intrinsics(view.name, *size)
         self._publish(
             f'{prefix}camera_info',
@@ -107,9 +110,6 @@ class SimulatedSensors:
                 stamp_ns=stamp_ns,
                 frame_id=view.frame,
             ),
-        )
-        self._publish(
-            f'{prefix}image_raw', encode_image(rgb, stamp_ns=stamp_ns, frame_id=view.frame)
         )
 
     def _publish_points(self, stamp_ns: int) -> None:
