@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -96,17 +95,6 @@ class DecoderBlock(nn.Module):
         mixed = merge_heads(scaled_dot_product_attention(q, k, v, is_causal=True))
         attended: Tensor = x + self.out(mixed).reshape(x.shape)
         return attended
-
-    def step(self, x: Tensor, memory: Cache, past: Cache | None) -> tuple[Tensor, Cache]:
-        """Decode ``(B, L, C)`` after ``past``; only a first step may have ``L`` above 1."""
-        q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, self.heads) for part in (q, k, v))
-        if past is not None:
-            k, v = torch.cat((past[0], k), dim=-2), torch.cat((past[1], v), dim=-2)
-        mixed = scaled_dot_product_attention(q, k, v, is_causal=past is None)
-        x = x + self.out(merge_heads(mixed))
-        x = x + self._cross(x, memory)
-        return x + self.feed(self.feed_norm(x)), (k, v)
 
     def cross_scores(self, x: Tensor, memory: Cache, heads: int) -> Tensor:
         """Return the scores ``(B, heads, L, N)`` with which the first heads look at the memory."""

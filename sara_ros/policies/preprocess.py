@@ -32,11 +32,7 @@ def image_tensor(observation: Observation, name: str, height: int, width: int) -
         _refuse('dtype', name, 'uint8', str(image.dtype))
     if 0 in image.shape:
         _refuse('shape', name, 'a non-empty image', str(image.shape))
-    if image.shape[:2] == (height, width):
-        small = image.copy()
-    else:
-        small = _shrunk(image, height, width)
-    return torch.from_numpy(small)[None]
+    return torch.from_numpy(_shrunk(image, height, width))[None]
 
 
 def _shrunk(image: Array, height: int, width: int) -> Array:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sara_ros.policies.blocks import Cache, DecoderBlock, EncoderBlock
 from sara_ros.policies.rt2_config import RT2Config, View
+from sara_ros.policies.token_step import TokenStep
 
 
 class Generated(NamedTuple):
@@ -133,11 +134,12 @@ class RT2Network(nn.Module):
         memory = self.encode(images)
         caches = [block.memory_cache(memory) for block in self.decoder_blocks]
         x = self.embed(state, words[:, None], words.new_zeros(len(words), 1, 0))[:, 0]
-        past: list[Cache | None] = [None] * len(self.decoder)
+        steps = [TokenStep(block) for block in self.decoder_blocks]
+        past: list[Cache | None] = [None] * len(steps)
         chosen, distributions = [], []
         for index in range(self.config.actions):
-            for layer, block in enumerate(self.decoder_blocks):
-                x, past[layer] = block.step(x, caches[layer], past[layer])
+            for layer, step in enumerate(steps):
+                x, past[layer] = step(x, caches[layer], past[layer])
             logits = self.head(self.head_norm(x[:, -1]))
             token = logits.argmax(dim=-1)
             chosen.append(token)
