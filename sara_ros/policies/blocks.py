@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from sara_ros.attention import create
+from sara_ros.attention import Projection, create, fold, joined, worth_folding
 
 Cache = tuple[Tensor, Tensor]
 
@@ -41,6 +41,7 @@ class EncoderBlock(nn.Module):
         self.heads = heads
         self.norm = nn.LayerNorm(width)
         self.qkv = nn.Linear(width, 3 * width)
+        self.sizes: tuple[int, ...] = (width, width, width)  # of what qkv makes
         self.attention = create(backend, head_dim=width // heads, heads=heads, options=options)
         self.out = nn.Linear(width, width)
         self.feed_norm = nn.LayerNorm(width)
@@ -48,11 +49,28 @@ class EncoderBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Mix ``(B, N, C)`` over tokens."""
-        q, k, v = self.qkv(self.norm(x)).chunk(3, dim=-1)
-        q, k, v = (split_heads(part, self.heads) for part in (q, k, v))  # (B, H, N, D)
+        parts = self.qkv(self.norm(x)).split(self.sizes, dim=-1)
+        q, k, v = (split_heads(part, self.heads) for part in parts)  # (B, H, N, D)
         x = x + self.out(merge_heads(self.attention(q, k, v)))
         fed: Tensor = x + self.feed(self.feed_norm(x))
         return fed
+
+    def fold(self) -> None:
+        """
+        Fold a SARA backend into ``qkv`` for serving; never do so to what is trained or saved.
+
+        Backends without a map to fold, and maps that would make ``qkv`` wider, stay.
+
+        :raises ParameterError: see :func:`sara_ros.attention.fold`.
+        """
+        if not worth_folding(self.attention):
+            return
+        weights_and_biases = zip(self.qkv.weight.chunk(3), self.qkv.bias.chunk(3), strict=True)
+        query, key, value = (Projection(*pair) for pair in weights_and_biases)
+        folded = fold(self.attention, query, key)
+        projections = (folded.query, folded.key, value)
+        self.qkv, self.attention = joined(projections), folded.attention
+        self.sizes = tuple(len(part.weight) for part in projections)
 
 
 class DecoderBlock(nn.Module):

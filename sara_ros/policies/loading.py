@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 import logging
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor, nn
 
-from sara_ros.attention import backend_class
+from sara_ros.attention import backend_class, settle_network
 from sara_ros.core import (
     CheckpointError,
     Observation,
@@ -22,6 +21,7 @@ from sara_ros.core import (
     SaraError,
 )
 from sara_ros.policies import checkpoint as checkpoints
+from sara_ros.policies.attention_layers import SOFTMAX, attention_layers, place_attention
 from sara_ros.policies.checkpoint import Checkpoint, StoredCheckpoint
 from sara_ros.policies.pct import PCTPolicy
 from sara_ros.policies.pct_config import PCTConfig
@@ -42,6 +42,9 @@ def load_policy(
     """
     Load a policy, ready to act.
 
+    Its network is made for serving: ``auto`` layers are settled on this machine, and SARA's maps
+    are folded into the projections. To train on, build the network and fill it instead.
+
     :param model_id: a folder below ``models_dir``, or ``scripted_expert``.
     :param attention_backend: serve with another backend than the checkpoint's; empty keeps it.
         A backend that needs no trained weights serves any checkpoint (``sara`` does so with ReLU
@@ -60,7 +63,10 @@ def load_policy(
     chosen = with_backend(stored.checkpoint, attention_backend)
     network = _build(chosen)
     checkpoints.fill(network, _weights(stored, network, chosen), model_id)
-    return serve(chosen.spec, network, device)
+    policy = serve(chosen.spec, network, device)
+    settle_network(network, lambda: warm_up(policy, count=1))
+    _fold(network)
+    return policy
 
 
 def verify(models_dir: Path | str, model_id: str) -> StoredCheckpoint:
@@ -96,16 +102,18 @@ def build_network(checkpoint: Checkpoint) -> nn.Module:
     :raises SpecError: when the description contradicts itself.
     :raises ParameterError: for an attention backend or option that is not known.
     """
-    attention = checkpoint.spec.attention
-    backend, options = str(attention.get('backend', '')), _options(attention)
+    network: nn.Module
     if checkpoint.spec.kind == 'rt2':
-        return RT2Network(RT2Config.from_dict(checkpoint.model), backend, options)
-    if checkpoint.spec.kind == 'pct':
-        return PCTNetwork(PCTConfig.from_dict(checkpoint.model), backend, options)
-    raise CheckpointError(
-        f"model '{checkpoint.spec.model_id}' is of kind '{checkpoint.spec.kind}'; "
-        f'known: {", ".join(KINDS)}'
-    )
+        network = RT2Network(RT2Config.from_dict(checkpoint.model), *SOFTMAX)
+    elif checkpoint.spec.kind == 'pct':
+        network = PCTNetwork(PCTConfig.from_dict(checkpoint.model), *SOFTMAX)
+    else:
+        raise CheckpointError(
+            f"model '{checkpoint.spec.model_id}' is of kind '{checkpoint.spec.kind}'; "
+            f'known: {", ".join(KINDS)}'
+        )
+    place_attention(network, checkpoint.spec.attention)
+    return network
 
 
 def serve(spec: PolicySpec, network: nn.Module, device: str = 'cpu') -> Policy:
@@ -151,11 +159,12 @@ def _build(checkpoint: Checkpoint) -> nn.Module:
     return network
 
 
-def _options(attention: Mapping[str, Any]) -> dict[str, Any]:
-    options = attention.get('options', {})
-    if not isinstance(options, Mapping):
-        raise ParameterError(f'attention options are {options!r:.80}; expected an object')
-    return dict(options)
+def _fold(network: nn.Module) -> None:
+    for name, layer in attention_layers(network).items():
+        try:
+            layer.fold()
+        except ParameterError as err:
+            _log.info("layer '%s' is not folded: %s", name, err)
 
 
 def _weights(

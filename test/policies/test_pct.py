@@ -27,7 +27,7 @@ def seen(points: np.ndarray, instruction: str = 'push the blue block') -> Observ
     return Observation.of(instruction, points=points, ee_pose=pose, finger_joint=joint)
 
 
-@pytest.mark.parametrize('backend', backend_names())
+@pytest.mark.parametrize('backend', backend_names('offset'))
 def test_acts(tmp_path, backend):
     """Each backend gives an action inside the ranges, and marked timing."""
     make(tmp_path, 'pct')
@@ -107,7 +107,7 @@ def test_offset_attention_is_pcts():
     torch.testing.assert_close(layer(x), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('backend', backend_names())
+@pytest.mark.parametrize('backend', backend_names('offset'))
 def test_order_of_points_does_not_matter(backend):
     """A cloud is a set."""
     torch.manual_seed(0)
