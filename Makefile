@@ -1,17 +1,17 @@
 # Every target runs in .venv, which `make env` creates. Nothing is installed elsewhere.
 PYTHON ?= python3
 VENV := .venv/bin
-LINTED := sara_ros scripts test launch setup.py
+LINTED := sara_ros scripts benchmarks test launch setup.py
 
 # The environment holds a ROS of its own; one sourced in this shell would be mixed into it.
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport LD_LIBRARY_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION
 
 .DEFAULT_GOAL := help
-.PHONY: help env shell demo demo-real test lint format clean
+.PHONY: help env shell demo demo-real bench-attention test lint format clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 env:  ## create or update .venv and build both packages
 	@$(PYTHON) scripts/bootstrap.py
@@ -24,6 +24,9 @@ demo: env  ## a policy moves a simulated arm over ROS 2; report in out/demo
 
 demo-real: env  ## recordings of real sensors through the same nodes; report in out/demo-real
 	@$(VENV)/sara-ros demo-real
+
+bench-attention: env  ## time the attention backends; result in out/bench
+	@$(VENV)/python benchmarks/attention.py
 
 test: env lint  ## lint, then the whole test suite
 	@$(VENV)/pytest

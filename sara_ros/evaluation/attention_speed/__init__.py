@@ -1,0 +1,1 @@
+"""Attention backends timed beside each other, on this machine."""

@@ -1,0 +1,1 @@
+"""What the theory of linear attention promises, checked by computation."""
