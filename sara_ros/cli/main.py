@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+import shlex
 import sys
 
 from sara_ros import __version__
-from sara_ros.core import SaraError
+from sara_ros.core import ParameterError, SaraError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a subcommand and return the exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C."""
     options = _parser().parse_args(arguments)
+    options.typed = shlex.join(['sara-ros', *(sys.argv[1:] if arguments is None else arguments)])
     command: Callable[[argparse.Namespace], int] = options.command
     try:
         return command(options)
@@ -56,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument('--data', type=Path, help='LeRobot folder, for rt2-g1')
     _models_dir(train)
 
+    _add_uptrain(commands)
+    _add_analyze(commands)
+
     evaluate = _add(commands, 'evaluate', _evaluate, 'closed-loop success on held-out seeds')
     evaluate.add_argument('model', help='folder below the models')
     evaluate.add_argument('--attention-backend', default='', help="empty: the model's own")
@@ -65,6 +70,53 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument('--record', action='store_true', help='write it into policy.json')
     _models_dir(evaluate)
     return parser
+
+
+def _add_uptrain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = 'convert a model to another attention backend and train it back; resumes when stopped'
+    uptrain = _add(commands, 'uptrain', _uptrain, about)
+    uptrain.add_argument('model', help='the softmax model, a folder below the models')
+    uptrain.add_argument('--backend', required=True, help='attention backend to convert to')
+    uptrain.add_argument(
+        '--option', action='append', default=[], metavar='KEY=VALUE', help='option of the backend'
+    )
+    uptrain.add_argument('--layers', default='', help='layers to convert, such as 0,2; empty: all')
+    uptrain.add_argument('--transfer-steps', type=int, default=200, help='0: no transfer')
+    uptrain.add_argument('--finetune-steps', type=int, default=600, help='0: no fine-tuning')
+    uptrain.add_argument('--batch', type=int, default=32, help='frames a step')
+    uptrain.add_argument('--lr', type=float, default=3e-4, help='learning rate of fine-tuning')
+    uptrain.add_argument('--seed', type=int, default=0, help='of new weights and batches')
+    uptrain.add_argument('--lora', type=int, default=0, metavar='RANK', help='0: all weights')
+    uptrain.add_argument(
+        '--name', dest='new_name', default='', help='the new model; MODEL-BACKEND'
+    )
+    uptrain.add_argument('--work', type=Path, help='folder of frames and state; out/train/MODEL')
+    uptrain.add_argument('--frames', type=int, default=0, help='most of each collection; 0: all')
+    uptrain.add_argument('--held-out', type=int, default=1000, help='frames to measure on')
+    uptrain.add_argument('--data', type=Path, help='LeRobot folder, for rt2-g1')
+    uptrain.add_argument('--threads', type=int, default=2, help='CPU threads of each process')
+    uptrain.add_argument(
+        '--device', choices=('cpu', 'cuda'), default='cpu', help='cuda trains in bf16'
+    )
+    uptrain.epilog = (
+        'More than one GPU or machine: torchrun --nproc-per-node=2 -m sara_ros.cli.main uptrain '
+        'MODEL --backend BACKEND --device cuda. The processes share each batch.'
+    )
+    _models_dir(uptrain)
+
+
+def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = 'check the theory of the attention backends; report in out/analysis'
+    analyze = _add(commands, 'analyze', _analyze, about)
+    analyze.add_argument(
+        '--out', type=Path, default=Path('out/analysis'), help='folder of the report'
+    )
+    analyze.add_argument('--seconds', type=float, default=20.0, help='time for timing backends')
+    analyze.add_argument(
+        '--observations', type=int, default=8, help='simulated observations each model acts on'
+    )
+    analyze.add_argument('--threads', type=int, default=2, help='CPU threads')
+    _models_dir(analyze)
 
 
 def _models_dir(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +176,17 @@ def _train(options: argparse.Namespace) -> int:
     return 0
 
 
+def _uptrain(options: argparse.Namespace) -> int:
+    from sara_ros.cli.uptrain import uptrain_model
+
+    try:
+        uptrain_model(options, _models_of(options), options.typed)
+    except ParameterError as err:
+        print(f'sara-ros uptrain: {err}', file=sys.stderr)
+        return 2
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from sara_ros.cli.evaluate import evaluate_model
 
@@ -137,6 +200,19 @@ def _evaluate(options: argparse.Namespace) -> int:
         record=options.record,
     )
     return 0
+
+
+def _analyze(options: argparse.Namespace) -> int:
+    from sara_ros.cli.analyze import analyze
+
+    held = analyze(
+        options.out,
+        _models_of(options),
+        seconds=options.seconds,
+        observations=options.observations,
+        threads=options.threads,
+    )
+    return 0 if held else 1
 
 
 def _models_of(options: argparse.Namespace) -> Path:

@@ -15,7 +15,7 @@ BINS: Final = 256
 
 class ActionTokens:
     """
-    Translate actions to tokens and back.
+    Translate actions to tokens and back, on the device they are on.
 
     Each dimension is cut into ``bins`` equal bins between the low and high of the action spec.
     A chunk of ``horizon`` steps becomes ``horizon * dimensions`` tokens, step by step. Decoding
@@ -54,7 +54,8 @@ class ActionTokens:
     def encode(self, values: Tensor) -> Tensor:
         """Return tokens ``(..., T)`` of actions ``(..., horizon, dimensions)``, clipped."""
         flat = values.reshape(*values.shape[:-2], self.count)
-        tokens = ((flat - self.low) / self.width).floor().long()
+        low, width = self.low.to(flat.device), self.width.to(flat.device)
+        tokens = ((flat - low) / width).floor().long()
         return tokens.clamp(0, self.bins - 1)
 
     def decode(self, tokens: Tensor) -> Tensor:
@@ -63,11 +64,11 @@ class ActionTokens:
 
     def expectation(self, probabilities: Tensor) -> Tensor:
         """Return the mean of the centres under ``(..., T, bins)``, as actions."""
-        index = torch.arange(self.bins, dtype=probabilities.dtype)
+        index = torch.arange(self.bins, dtype=probabilities.dtype, device=probabilities.device)
         return self._to_actions((probabilities * index).sum(dim=-1))
 
     def _to_actions(self, index: Tensor) -> Tensor:
-        flat = self.low + (index + 0.5) * self.width
+        flat = self.low.to(index.device) + (index + 0.5) * self.width.to(index.device)
         return flat.reshape(*flat.shape[:-1], self.horizon, self.dimensions)
 
 

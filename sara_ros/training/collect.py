@@ -27,6 +27,7 @@ class CollectConfig:
     :param folder: where shards go; those already there are kept.
     :param frames: number of frames, rounded up to whole shards.
     :param seed: added to the seed of every scene.
+    :param first_seed: seed of the first scene for ``seed`` 0.
     """
 
     folder: Path
@@ -36,6 +37,7 @@ class CollectConfig:
     seed: int = 0
     capture: Capture = field(default_factory=Capture)
     rules: SceneRules = field(default_factory=SceneRules)
+    first_seed: int = TRAINING_SEEDS
 
 
 def collect(config: CollectConfig, progress: Progress | None = None) -> int:
@@ -76,5 +78,5 @@ def collect_shard(config: CollectConfig, index: int) -> Path:
 
 def _seeds(config: CollectConfig, index: int) -> Iterator[int]:
     # A scene gives a few frames, so a shard never needs as many seeds as it has frames.
-    first = TRAINING_SEEDS + config.seed * 10_000_000 + index * config.shard * 4
+    first = config.first_seed + config.seed * 10_000_000 + index * config.shard * 4
     yield from range(first, first + config.shard * 4)

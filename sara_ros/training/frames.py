@@ -33,17 +33,24 @@ def has_shard(folder: Path, index: int) -> bool:
     return (folder / f'frames-{index:05d}.npz').exists()
 
 
-def load_frames(folder: Path) -> Frames:
+def load_frames(folder: Path, limit: int = 0) -> Frames:
     """
-    Read all shards below ``folder`` into memory.
+    Read the shards below ``folder`` into memory, in order.
 
+    :param limit: most frames to return; 0 for all.
     :raises ParameterError: when there is none.
     """
     paths = sorted(folder.glob('frames-*.npz'))
     if not paths:
         raise ParameterError(f'no training frames in {folder}; collect some first')
-    parts = [np.load(path, allow_pickle=False) for path in paths]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0].files}
+    parts, count = [], 0
+    for path in paths:
+        parts.append(np.load(path, allow_pickle=False))
+        count += len(parts[-1]['task'])
+        if limit and count >= limit:
+            break
+    stop = limit or None
+    return {name: np.concatenate([part[name] for part in parts])[:stop] for name in parts[0].files}
 
 
 def join(first: Frames, second: Frames) -> Frames:

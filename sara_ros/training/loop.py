@@ -39,6 +39,8 @@ def run_loop(
     save_every: int = 500,
     progress: Progress | None = None,
     after: Callable[[Optimiser], None] | None = None,
+    title: str = 'train',
+    writes: bool = True,
 ) -> Optimiser:
     """
     Train ``module`` to the end of ``recipe``, or from where a run in ``folder`` was stopped.
@@ -48,6 +50,8 @@ def run_loop(
     :param settings: what must be the same when resuming.
     :param until: step to stop at before the end of the recipe, to go on later.
     :param after: called after each save.
+    :param title: what the progress bar calls the run.
+    :param writes: whether to keep state and curve in ``folder``; it is read in any case.
     :raises ParameterError: when ``folder`` holds a run with other settings.
     """
     optimiser = Optimiser(module, recipe)
@@ -57,7 +61,7 @@ def run_loop(
     began, spent = time.monotonic(), float(curve.get('seconds', 0.0))
     window: list[dict[str, float]] = []
     with running(progress) as bar:
-        task = bar.add_task('train', total=recipe.steps, completed=optimiser.step)
+        task = bar.add_task(title, total=recipe.steps, completed=optimiser.step)
         while optimiser.step < last:
             module.train()
             rng = np.random.default_rng([recipe.seed, optimiser.step])
@@ -65,12 +69,13 @@ def run_loop(
             _refuse_infinite(parts, optimiser.step, folder)
             optimiser.update(next(iter(parts.values())))
             window.append({name: float(value.detach()) for name, value in parts.items()})
-            bar.update(task, advance=1, description=f'train, loss {_mean(window)["loss"]:.3f}')
+            bar.update(task, advance=1, description=f'{title}, loss {_mean(window)["loss"]:.3f}')
             if optimiser.step % save_every == 0 or optimiser.step == last:
                 curve['points'].append({'step': optimiser.step, **_mean(window)})
                 curve['seconds'] = spent + time.monotonic() - began
                 window.clear()
-                _save(optimiser, folder, curve)
+                if writes:
+                    _save(optimiser, folder, curve)
                 if after is not None:
                     after(optimiser)
     return optimiser
@@ -97,7 +102,8 @@ def _resume(optimiser: Optimiser, folder: Path, settings: dict[str, Any]) -> dic
             f'{folder} holds a run with other settings ({", ".join(sorted(other))}); use another '
             'work folder or the same settings'
         )
-    optimiser.restore(load_file(folder / STATE_FILE))
+    device = next(optimiser.module.parameters()).device
+    optimiser.restore(load_file(folder / STATE_FILE, device=str(device)))
     curve['points'] = [point for point in curve['points'] if point['step'] <= optimiser.step]
     return curve
 

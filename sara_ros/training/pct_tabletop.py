@@ -19,9 +19,10 @@ from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC, DISC_RADIUS_M, OBJECT
 from sara_ros.sim.tasks import INSTRUCTIONS
 from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
-from sara_ros.training.losses import BLOCK_OF_TASK, pointing_loss
+from sara_ros.training.losses import Mean, alone, blocks_of, pointing_loss
 from sara_ros.training.tabletop_spec import STATE
 
+CHOICE_WEIGHT: Final = 0.3
 _RADIUS_M: Final = torch.tensor([BLOCK_HALF_M * 1.5] * len(COLORS) + [DISC_RADIUS_M])
 _MOTION_WEIGHTS: Final = torch.tensor([1, 1, 1, 0.2, 0.2, 1])
 _MOTION: Final = slice(1, 7)
@@ -48,36 +49,53 @@ def pct_config() -> PCTConfig:
 class PCTLearner(nn.Module):
     """The network and what it needs in training."""
 
+    words: Tensor
+    low: Tensor
+    high: Tensor
+
     def __init__(self, config: PCTConfig, backend: str = 'softmax') -> None:
         """Build the network with random weights."""
         super().__init__()
         self.network = PCTNetwork(config, backend, {})
         vocabulary = Vocabulary(config.vocabulary, config.max_words)
-        self.words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
+        words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
         action = tabletop_action()
-        self.low, self.high = torch.from_numpy(action.low), torch.from_numpy(action.high)
+        self.register_buffer('words', words, persistent=False)
+        self.register_buffer('low', torch.from_numpy(action.low), persistent=False)
+        self.register_buffer('high', torch.from_numpy(action.high), persistent=False)
 
     def losses(
-        self, frames: Frames, rows: Sequence[int], tasks: Tensor, rng: np.random.Generator
+        self,
+        frames: Frames,
+        rows: Sequence[int],
+        tasks: Tensor,
+        rng: np.random.Generator,
+        mean: Mean = alone,
     ) -> Losses:
         """Return the losses on ``rows`` of ``frames`` for ``tasks`` ``(B, I)``."""
-        batch = {name: torch.from_numpy(value[rows]) for name, value in frames.items()}
-        labels = batch['labels'][torch.arange(len(rows))[:, None], tasks]  # (B, I, 8)
+        device = self.words.device
+        tasks = tasks.to(device)
+        batch = {n: torch.from_numpy(value[rows]).to(device) for n, value in frames.items()}
+        labels = batch['labels'][torch.arange(len(rows), device=device)[:, None], tasks]
         points = _some(batch['points'].float(), rng)
         output = self.network(points, batch['state'], self.words[tasks])
-        unit = (labels - self.low) / (self.high - self.low) * 2 - 1
-        motion = motion_loss(output.actions, unit)
-        choices = choice_loss(output.actions, unit)
+        parts = self.action_losses(output.actions, labels)
         shows = _looked_at(points[..., :3], batch['places'][:, 0], tasks)
-        pointing = pointing_loss(output.scores[:, :, :2], shows)
-        total = motion + 0.3 * choices + 0.1 * pointing
-        return {'loss': total, 'motion': motion, 'choices': choices, 'pointing': pointing}
+        pointing = pointing_loss(output.scores[:, :, :2], shows, mean)
+        total = parts['motion'] + CHOICE_WEIGHT * parts['choices'] + 0.1 * pointing
+        return {'loss': total, **parts, 'pointing': pointing}
+
+    def action_losses(self, actions: Tensor, labels: Tensor) -> Losses:
+        """Return the losses of actions ``(B, I, 8)`` in [-1, 1] for labels in their units."""
+        actions = actions.float()
+        unit = (labels - self.low) / (self.high - self.low) * 2 - 1
+        return {'motion': motion_loss(actions, unit), 'choices': choice_loss(actions, unit)}
 
 
 def motion_loss(actions: Tensor, unit: Tensor) -> Tensor:
     """Return the Huber loss on translation and rotation, both in [-1, 1]."""
     errors = huber_loss(actions[..., _MOTION], unit[..., _MOTION], delta=0.2, reduction='none')
-    return (errors * _MOTION_WEIGHTS).mean() * 5
+    return (errors * _MOTION_WEIGHTS.to(errors.device)).mean() * 5
 
 
 def choice_loss(actions: Tensor, unit: Tensor) -> Tensor:
@@ -99,7 +117,8 @@ def _some(points: Tensor, rng: np.random.Generator) -> Tensor:
 def _looked_at(xyz: Tensor, places: Tensor, tasks: Tensor) -> Tensor:
     """Return ``(B, I, 2, N)``: the points of the named block and of the disc."""
     gaps = xyz[:, None] - places[:, :, None]  # (B, 5, N, 3)
-    near = gaps.norm(dim=-1) < _RADIUS_M[:, None]
-    block = near[torch.arange(len(near))[:, None], BLOCK_OF_TASK[tasks]]  # (B, I, N)
+    near = gaps.norm(dim=-1) < _RADIUS_M.to(gaps.device)[:, None]
+    rows = torch.arange(len(near), device=near.device)[:, None]
+    block = near[rows, blocks_of(tasks)]  # (B, I, N)
     disc = near[:, None, OBJECTS.index(DISC)].expand_as(block)
     return torch.stack((block, disc), dim=2)

@@ -37,8 +37,8 @@ def recipe_config(
         )  # fmt: skip
     if recipe == 'pct-tabletop':
         return TabletopConfig(
-            model_id, 'pct', models_dir, work, frames=16_000, recipe=Recipe(steps=3000, batch=16),
-            rounds=(DaggerRound(800, 3000), DaggerRound(1400, 3000), DaggerRound(2000, 3000)),
+            model_id, 'pct', models_dir, work, frames=16_000, recipe=Recipe(steps=4000, batch=16),
+            rounds=(DaggerRound(1000, 3000), DaggerRound(1800, 3000), DaggerRound(2600, 3000)),
             instructions=6,
             command=command,
         )  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rich.progress import Progress
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sara_ros.core import (
     ActionDimension,
@@ -112,6 +112,8 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
 class RecordedLearner(nn.Module):
     """The network, and the training episodes in memory."""
 
+    words: Tensor
+
     def __init__(
         self,
         config: RecordedConfig,
@@ -124,7 +126,7 @@ class RecordedLearner(nn.Module):
         self._shift_px = config.shift_px
         self._states = np.concatenate([episode.states for episode in train])
         self._actions = np.concatenate([episode.actions for episode in train])
-        videos = [_video(recording, episode) for episode in train]
+        videos = [video_of(recording, episode) for episode in train]
         self._images = np.concatenate(videos)
         gaps = self._actions - self._states
         low, high = _widened(gaps, config.margin)
@@ -132,27 +134,41 @@ class RecordedLearner(nn.Module):
         self.network = RT2Network(network, 'softmax', {})
         self.network.state_mean.copy_(torch.from_numpy(self._states.mean(axis=0)))
         self.network.state_std.copy_(torch.from_numpy(self._states.std(axis=0).clip(min=0.02)))
-        self._tokens = action_tokens(spec, network)
+        self.tokens = action_tokens(spec, network)
         vocabulary = Vocabulary(network.vocabulary, network.max_words)
-        self._words = vocabulary.encode(spec.instructions[0])
+        self.register_buffer('words', vocabulary.encode(spec.instructions[0]), persistent=False)
 
-    def losses(self, rng: np.random.Generator, batch: int) -> Losses:
-        """Draw frames and return the losses on their tokens."""
-        rows = rng.integers(0, len(self._states), batch)
-        images = torch.from_numpy(_shifted(self._images[rows], rng, self._shift_px))
-        state = torch.from_numpy(self._states[rows])
-        values = torch.from_numpy(self._actions[rows]) - state  # (B, A)
-        tokens = self._tokens.encode(values[:, None])[:, None]  # (B, 1, A)
-        words = self._words.expand(batch, 1, -1)
+    def losses(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> Losses:
+        """Draw frames and return the losses on the tokens of a ``part`` of them."""
+        rows, images = self._drawn(rng, batch, part)
+        state = torch.from_numpy(self._states[rows]).to(images.device)
+        values = torch.from_numpy(self._actions[rows]).to(images.device) - state  # (B, A)
+        tokens = self.tokens.encode(values[:, None])[:, None]  # (B, 1, A)
+        words = self.words.expand(len(rows), 1, -1)
         logits = self.network([images], state, words, tokens)[:, 0]
+        return self.action_losses(logits, values)
+
+    def action_losses(self, logits: Tensor, values: Tensor) -> Losses:
+        """Return the losses of ``(B, A, bins)`` for values ``(B, A)`` relative to the state."""
         targets = soft_targets(
-            values, self._tokens.low, self._tokens.width, self._tokens.bins, sigma=2.0
+            values, self.tokens.low, self.tokens.width, self.tokens.bins, sigma=2.0
         )
         parts = {
             'tokens': token_loss(logits, targets),
             'expectation': expectation_loss(logits, targets),
         }
         return {'loss': parts['tokens'] + 3 * parts['expectation'], **parts}
+
+    def images(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> Tensor:
+        """Draw images ``(B, H, W, 3)`` as :meth:`losses` does."""
+        return self._drawn(rng, batch, part)[1]
+
+    def _drawn(self, rng: np.random.Generator, batch: int, part: slice) -> tuple[Any, Tensor]:
+        """Draw the whole batch; return which rows are in the part, and their shifted images."""
+        rows = rng.integers(0, len(self._images), batch)
+        corners = rng.integers(0, 2 * self._shift_px + 1, (batch, 2))
+        images = _shifted(self._images[rows[part]], corners[part], self._shift_px)
+        return rows[part], torch.from_numpy(images).to(self.words.device)
 
 
 def recorded_spec(
@@ -212,14 +228,19 @@ def held_out_error(
     """Return the mean absolute action error of ``policy`` on every held-out frame."""
     errors: list[Any] = []
     for episode in held_out:
-        images = _video(recording, episode)
+        images = video_of(recording, episode)
         for image, state, action in zip(images, episode.states, episode.actions, strict=True):
             seen = Observation.of(episode.instruction, front=image, joint_positions=state)
             errors.append(np.abs(policy.act(seen).values[0] - action))
     return float(np.mean(errors))
 
 
-def _video(recording: LeRobotRecording, episode: Episode) -> Any:
+def video_of(recording: LeRobotRecording, episode: Episode) -> Any:
+    """
+    Return the images of ``episode`` as the network takes them, ``(T, H, W, 3)``.
+
+    :raises ParameterError: when there are not as many as rows.
+    """
     images = recording.images(episode.index, VIEW.height, VIEW.width)
     if len(images) != len(episode.actions):
         raise ParameterError(
@@ -236,14 +257,16 @@ def _widened(values: Any, margin: float) -> tuple[Any, Any]:
     return low - room, high + room
 
 
-def _shifted(images: Any, rng: np.random.Generator, limit: int) -> Any:
+def _shifted(images: Any, corners: Any, limit: int) -> Any:
     padded = np.pad(images, ((0, 0), (limit, limit), (limit, limit), (0, 0)), mode='edge')
     height, width = images.shape[1:3]
-    corners = rng.integers(0, 2 * limit + 1, (len(images), 2))
     return np.stack([
         image[y : y + height, x : x + width]
         for image, (y, x) in zip(padded, corners, strict=True)
     ])  # fmt: skip
 
 
-__all__ = ['RecordedConfig', 'held_out_error', 'recorded_spec', 'train_recorded']
+__all__ = [
+    'RecordedConfig', 'RecordedLearner', 'held_out_error', 'recorded_spec', 'train_recorded',
+    'video_of',
+]  # fmt: skip

@@ -20,8 +20,10 @@ from sara_ros.training.capture import VIEWS
 from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
 from sara_ros.training.losses import (
-    BLOCK_OF_TASK,
     GOALS,
+    Mean,
+    alone,
+    blocks_of,
     content_loss,
     expectation_loss,
     goals_loss,
@@ -51,6 +53,8 @@ def tabletop_config(decode: str = 'argmax') -> RT2Config:
 class RT2Learner(nn.Module):
     """The network and the heads that exist in training only."""
 
+    words: Tensor
+
     def __init__(self, config: RT2Config, backend: str = 'softmax') -> None:
         """Build both with random weights."""
         super().__init__()
@@ -58,31 +62,45 @@ class RT2Learner(nn.Module):
         self.content = nn.Linear(config.width, 6 + 5)
         self.goals = nn.Linear(config.width, GOALS)
         vocabulary = Vocabulary(config.vocabulary, config.max_words)
-        self.words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
+        words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
+        self.register_buffer('words', words, persistent=False)
         self.tokens = ActionTokens(tabletop_action(), config.bins)
 
     def losses(
-        self, frames: Frames, rows: Sequence[int], tasks: Tensor, rng: np.random.Generator
+        self,
+        frames: Frames,
+        rows: Sequence[int],
+        tasks: Tensor,
+        rng: np.random.Generator,
+        mean: Mean = alone,
     ) -> Losses:
         """Return the losses on ``rows`` of ``frames`` for ``tasks`` ``(B, I)``."""
-        batch = {name: torch.from_numpy(value[rows]) for name, value in frames.items()}
-        labels = batch['labels'][torch.arange(len(rows))[:, None], tasks]  # (B, I, 8)
+        device = self.words.device
+        tasks = tasks.to(device)
+        batch = {n: torch.from_numpy(value[rows]).to(device) for n, value in frames.items()}
+        labels = batch['labels'][torch.arange(len(rows), device=device)[:, None], tasks]
         actions = self.tokens.encode(labels[..., None, :])
         memory = self.network.encode([batch[view.name] for view in VIEWS])
         logits, scores, goals = self._decode(memory, batch['state'], self.words[tasks], actions)
-        targets = soft_targets(
-            labels, self.tokens.low, self.tokens.width, self.tokens.bins, sigma=2.0
-        )
         parts = {
-            'tokens': token_loss(logits, targets),
-            'expectation': expectation_loss(logits, targets),
-            'pointing': pointing_loss(scores, _looked_at(batch['counts'], tasks)),
-            'content': content_loss(self.content(memory), *_content(batch)),
+            **self.action_losses(logits, labels),
+            'pointing': pointing_loss(scores, _looked_at(batch['counts'], tasks), mean),
+            'content': content_loss(self.content(memory), *_content(batch), mean),
             'goals': goals_loss(goals, batch['state'], batch['places'][:, 0], tasks),
         }
         weights = {'pointing': 0.3}
         total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
         return {'loss': total, **parts}
+
+    def action_losses(self, logits: Tensor, labels: Tensor) -> Losses:
+        """Return the losses of ``(B, I, T, bins)`` that need no head of training."""
+        targets = soft_targets(
+            labels, self.tokens.low, self.tokens.width, self.tokens.bins, sigma=2.0
+        )
+        return {
+            'tokens': token_loss(logits, targets),
+            'expectation': expectation_loss(logits, targets),
+        }
 
     def _decode(
         self, memory: Tensor, state: Tensor, words: Tensor, actions: Tensor
@@ -114,7 +132,8 @@ def sample_tasks(main: np.ndarray, rng: np.random.Generator, count: int) -> Tens
 def _looked_at(counts: Tensor, tasks: Tensor) -> Tensor:
     """Return ``(B, I, 2, 1, N)``: where the named block and the disc are."""
     shows = (counts >= SEEN_PIXELS).transpose(1, 2)  # (B, 5, N)
-    block = shows[torch.arange(len(counts))[:, None], BLOCK_OF_TASK[tasks]]  # (B, I, N)
+    rows = torch.arange(len(counts), device=counts.device)[:, None]
+    block = shows[rows, blocks_of(tasks)]  # (B, I, N)
     disc = shows[:, None, OBJECTS.index(DISC)].expand_as(block)
     return torch.stack((block, disc), dim=2)[:, :, :, None]
 
@@ -123,8 +142,8 @@ def _content(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Return what each token shows and where: pixels from the token's middle, and metres."""
     most, which = batch['counts'].max(dim=-1)  # (B, N)
     shown = torch.where(most >= SEEN_PIXELS, which + 1, 0)
-    view_of, middles, patches = _token_places()
-    rows = torch.arange(len(shown))[:, None]
+    view_of, middles, patches = (part.to(shown.device) for part in _token_places())
+    rows = torch.arange(len(shown), device=shown.device)[:, None]
     pixels = batch['pixels'][rows, view_of[None], which]  # (B, N, 2)
     places = batch['places'][rows, view_of[None], which]  # (B, N, 3)
     offsets = (pixels - middles) / patches

@@ -17,6 +17,9 @@ from sara_ros.sim.world import TabletopWorld
 TRAINING_SEEDS: Final = 10_000_000
 """First seed of collected scenes; evaluation uses those below."""
 
+HELD_OUT_SEEDS: Final = 5_000_000
+"""First seed of frames that measure action errors: neither trained on nor played closed loop."""
+
 DAGGER_SEEDS: Final = 50_000_000
 
 _SHARE_OF_VERB: Final = {'reach': 0.15, 'push': 0.3, 'lift': 0.2, 'place': 0.35}

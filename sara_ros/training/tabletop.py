@@ -176,17 +176,36 @@ class _Run:
         return checkpoints.save(models_dir, checkpoint, tensors)
 
     def _losses(self, rng: np.random.Generator, batch: int) -> Losses:
-        """Half of each batch comes from DAgger once there is any."""
-        if self._visited is None:
-            return self._on(self._expert, rng, batch)
-        first = self._on(self._expert, rng, batch // 2)
-        second = self._on(self._visited, rng, batch - batch // 2)
+        shown = TabletopFrames(self._expert, self._visited, self.config.instructions)
+        return shown.losses(self.learner, rng, batch)
+
+
+@dataclass(frozen=True, slots=True)
+class TabletopFrames:
+    """
+    What is trained on.
+
+    :param expert: frames of expert runs.
+    :param visited: frames of DAgger, once there are any.
+    :param instructions: instructions asked about each image.
+    """
+
+    expert: Frames
+    visited: Frames | None
+    instructions: int
+
+    def losses(self, learner: Any, rng: np.random.Generator, batch: int) -> Losses:
+        """Draw a batch; half of it comes from DAgger once there is any."""
+        if self.visited is None:
+            return self._on(self.expert, learner, rng, batch)
+        first = self._on(self.expert, learner, rng, batch // 2)
+        second = self._on(self.visited, learner, rng, batch - batch // 2)
         return {name: (first[name] + second[name]) / 2 for name in first}
 
-    def _on(self, frames: Frames, rng: np.random.Generator, batch: int) -> Losses:
+    def _on(self, frames: Frames, learner: Any, rng: np.random.Generator, batch: int) -> Losses:
         rows = rng.integers(0, len(frames['task']), batch)
-        tasks = sample_tasks(frames['task'][rows], rng, self.config.instructions)
-        losses: Losses = self.learner.losses(frames, rows, tasks, rng)
+        tasks = sample_tasks(frames['task'][rows], rng, self.instructions)
+        losses: Losses = learner.losses(frames, rows, tasks, rng)
         return losses
 
 

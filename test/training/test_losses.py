@@ -46,6 +46,22 @@ def test_pointing_loss_leaves_out_what_is_hidden():
     assert pointing_loss(scores, torch.zeros_like(shows)) == 0
 
 
+def test_shares_of_a_batch_have_its_loss_as_their_mean():
+    """Two processes with 1 and 0 rows that count divide by 0.5, not by 1 and not by their own."""
+    scores, shows = torch.randn(2, 1, 10), torch.zeros(2, 1, 10, dtype=torch.bool)
+    shows[0, :, 4] = True
+    predicted, shown, where = torch.randn(2, 3, 11), torch.zeros(2, 3).long(), torch.randn(2, 3, 5)
+    shown[0, 1] = 2
+
+    def half(count):
+        return torch.tensor(0.5)
+
+    pairs = (pointing_loss, (scores, shows)), (content_loss, (predicted, shown, where))
+    for loss, values in pairs:
+        parts = [loss(*(value[row : row + 1] for value in values), half) for row in (0, 1)]
+        torch.testing.assert_close(torch.stack(parts).mean(), loss(*values))
+
+
 def test_content_loss_without_objects_is_finite():
     """An image in which no token shows an object is rare, and must not end the training."""
     predicted = torch.randn(2, 4, 11, requires_grad=True)
