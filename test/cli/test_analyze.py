@@ -15,10 +15,10 @@ from sara_ros.cli.analyze import report
 from sara_ros.cli.main import main
 from sara_ros.core import ParameterError
 from sara_ros.core.resources import package_folder
+from sara_ros.evaluation.attention_speed.timing import TimingOptions
 from sara_ros.evaluation.attention_theory.activations import MODELS, record_activations
 from sara_ros.evaluation.attention_theory.analysis import CROSSING, AnalysisOptions, analyse
 from sara_ros.evaluation.attention_theory.kernel import KernelOptions
-from sara_ros.evaluation.attention_speed.timing import TimingOptions
 
 QUICK = replace(
     CROSSING, seconds=0.1, tokens=(64, 128), head_dims=(32,),
