@@ -94,12 +94,11 @@ def learned(attention: AttentionBackend) -> AttentionBackend:
 
 def _tried(name: str, layer: AttentionLayer, choice: LayerChoice) -> AttentionBackend:
     """Build the backend and call the form the layer needs, on a copy that is thrown away."""
-    attention = fresh_attention(layer, choice)
     heads, wide = _sizes(layer)
     q = torch.linspace(-1, 1, heads * _PROBE_TOKENS * wide).reshape(1, heads, _PROBE_TOKENS, wide)
-    probe = copy.deepcopy(attention).eval()
     try:
-        attention.require('forward' if isinstance(layer, EncoderBlock) else 'offset')
+        attention = fresh_attention(layer, choice)
+        probe = copy.deepcopy(attention).eval()
         with torch.no_grad():
             seen = probe(q, q, q) if isinstance(layer, EncoderBlock) else probe.offset(q, q, q)
     except ParameterError as err:
