@@ -17,6 +17,8 @@ from sara_ros.core.timing import TimingRecord
 NS: Final = 1_000_000_000
 MOST_SAMPLES: Final = 512
 """Most samples remembered of one sensor, however old the spec lets them be."""
+POLL_NS: Final = NS // 500
+"""Time between two looks at polled sensors while a driver waits for its partners."""
 TIME_JUMP_NS: Final = NS
 """A stamp this much older than the newest one means that time itself was set back."""
 
@@ -69,8 +71,17 @@ class ObservationBuffer:
             for need in spec.observations[1:]
         }
         self._pending: Sample | None = None
+        self._poll: Callable[[int], None] | None = None
         self._changed = Condition()
         self._closed = False
+
+    def poll_with(self, poll: Callable[[int], None]) -> None:
+        """
+        Ask for partners when a driver needs them, beside those that are added by themselves.
+
+        :param poll: adds what it has up to a stamp (ns); called from the thread of :meth:`take`.
+        """
+        self._poll = poll
 
     def add(self, name: str, sample: Sample) -> None:
         """
@@ -145,9 +156,12 @@ class ObservationBuffer:
         if driver is None:
             return None, None
         wait_until_ns = driver.received_ns + self._sync_timeout_ns
+        if self._poll is not None:
+            self._poll(driver.stamp_ns + self._slop_ns)
         partners = self._partners(driver)
-        if not self._simultaneous(partners, driver) and self._now_ns() < wait_until_ns:
-            return None, wait_until_ns
+        now_ns = self._now_ns()
+        if not self._simultaneous(partners, driver) and now_ns < wait_until_ns:
+            return None, wait_until_ns if self._poll is None else now_ns + POLL_NS
         self._pending = None
         missing = [name for name, sample in partners.items() if sample is None]
         if missing:

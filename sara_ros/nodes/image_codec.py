@@ -81,13 +81,14 @@ def decode_compressed(message: CompressedImage) -> Rgb:
 
 
 def encode_image(rgb: Rgb, *, stamp_ns: int, frame_id: str) -> Image:
-    """Return an ``rgb8`` message; the pixels are copied once, as bytes."""
+    """Return an ``rgb8`` message; the pixels are copied once."""
     height, width, _ = rgb.shape
     message = Image(height=height, width=width, encoding='rgb8', step=width * 3)
     message.header.stamp = to_time(stamp_ns)
     message.header.frame_id = frame_id
     # array('B') is the field's own type; any other sequence is checked element by element.
-    message.data = array('B', np.ascontiguousarray(rgb).tobytes())
+    message.data = array('B')
+    message.data.frombytes(np.ascontiguousarray(rgb).data)
     return message
 
 

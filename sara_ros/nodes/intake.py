@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from threading import Lock
 import time
 from typing import Any, Final
 
@@ -21,12 +22,15 @@ from sara_ros.core.observation_buffer import ObservationBuffer, Sample
 from sara_ros.nodes import qos
 from sara_ros.nodes.image_codec import decode_compressed, decode_image
 from sara_ros.nodes.points_codec import decode_points
+from sara_ros.nodes.polled import PolledTopic
 from sara_ros.nodes.ros_time import NS, to_ns
 from sara_ros.nodes.state_codec import decode_joint_positions, decode_objects, decode_pose
 from sara_ros.nodes.transforms import StaticTransforms, transform_points
 from sara_ros_msgs.msg import ObjectStates
 
 LOG_PERIOD_SEC: Final = 2.0
+STATES: Final = ('joint_positions', 'pose', 'object_poses')
+"""Kinds of small messages at a high rate; they are looked at when a driver needs them."""
 FUTURE_LIMIT_NS: Final = NS // 10
 
 
@@ -54,6 +58,8 @@ class SensorIntake:
     """
     Decodes sensor messages into the buffer while a run wants them.
 
+    Pictures and clouds are decoded as they arrive, and the spec's first need drives. States are
+    polled when a driver needs one, so that a fast publisher costs the model no time.
     Messages that arrive without a run are counted as idle and not decoded. Every message that
     cannot be used is counted by reason and logged with what to change, at most once per
     ``LOG_PERIOD_SEC`` and reason.
@@ -90,29 +96,39 @@ class SensorIntake:
         for need in spec.observations:
             by_topic.setdefault(topics[need.name], []).append(need)
         self._subscriptions: list[Subscription] = []
+        self._polled: list[tuple[PolledTopic, list[ObservationSpec]]] = []
+        self._polling = Lock()
         try:
             for topic, sharing in by_topic.items():
-                self._subscriptions.append(self._subscribe(topic, sharing))
+                self._subscribe(topic, sharing)
         except ParameterError:
             self.close()
             raise
+        buffer.poll_with(self._poll)
 
     def close(self) -> None:
         """Unsubscribe."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+        for topic, _ in self._polled:
+            topic.close()
         self._subscriptions.clear()
+        self._polled.clear()
 
-    def _subscribe(self, topic: str, needs: list[ObservationSpec]) -> Subscription:
+    def _subscribe(self, topic: str, needs: list[ObservationSpec]) -> None:
         types = {message_type(need, topic) for need in needs}
         names = ', '.join(f'topics.{need.name}' for need in needs)
         if len(types) > 1:
             found = ' and '.join(sorted(kind.__name__ for kind in types))
             raise ParameterError(f"{names}: '{topic}' cannot be of type {found} at once")
+        kind = types.pop()
         try:
-            return self._node.create_subscription(
-                types.pop(), topic, self._callback(needs), qos.SENSOR
-            )
+            if all(need.kind in STATES and need is not self._spec.driver for need in needs):
+                self._polled.append((PolledTopic(self._node, kind, topic, qos.STATE), needs))
+            else:
+                self._subscriptions.append(
+                    self._node.create_subscription(kind, topic, self._callback(needs), qos.SENSOR)
+                )
         except NameValidationException as err:
             raise ParameterError(f"{names} is '{topic}': {describe(err)}") from err
 
@@ -129,22 +145,37 @@ class SensorIntake:
                 return
             for need in needs:
                 self._store(need, message, received_ns, now_ns)
+            if not drives:
+                # Its simultaneous states are there by now, and the driver is not yet.
+                self._poll(to_ns(message.header.stamp))
 
         return receive
 
-    def _store(self, need: ObservationSpec, message: Any, received_ns: int, now_ns: int) -> None:
+    def _poll(self, until_ns: int) -> None:
+        """Add the newest good state of each polled topic that is not newer than ``until_ns``."""
+        received_ns, now_ns = time.monotonic_ns(), self._node.get_clock().now().nanoseconds
+        with self._polling:
+            for topic, needs in self._polled:
+                for message in topic.newest_first(until_ns, now_ns + FUTURE_LIMIT_NS):
+                    stored = [self._store(need, message, received_ns, now_ns) for need in needs]
+                    if all(stored):
+                        break
+
+    def _store(self, need: ObservationSpec, message: Any, received_ns: int, now_ns: int) -> bool:
+        """Decode one value for the buffer; False, counted by reason, if it cannot be used."""
         stamp_ns = to_ns(message.header.stamp)
         try:
             self._check_stamp(need, stamp_ns, now_ns)
             value = self._decode(need, message)
         except ObservationError as err:
             self._refuse(need, err)
-            return
+            return False
         except Exception as err:  # no message may end the process
             self._refuse(need, ObservationError('undecodable', describe(err)))
-            return
+            return False
         value.flags.writeable = False
         self._buffer.add(need.name, Sample(value, stamp_ns, now_ns, received_ns))
+        return True
 
     def _check_stamp(self, need: ObservationSpec, stamp_ns: int, now_ns: int) -> None:
         if stamp_ns == 0:

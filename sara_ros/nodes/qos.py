@@ -14,6 +14,14 @@ SENSOR: Final = QoSProfile(
 )
 """For sensors in both directions: matches reliable and best-effort publishers alike."""
 
+STATE: Final = QoSProfile(
+    reliability=ReliabilityPolicy.BEST_EFFORT,
+    durability=DurabilityPolicy.VOLATILE,
+    history=HistoryPolicy.KEEP_LAST,
+    depth=512,
+)
+"""For states that are polled: half a second at 1 kHz waits for the picture it belongs to."""
+
 COMMAND: Final = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,

@@ -18,6 +18,7 @@ from sara_ros.evaluation.samples import CommandSample
 from sara_ros.nodes import qos
 from sara_ros.nodes.image_codec import Rgb, decode_image
 from sara_ros.nodes.points_codec import decode_picture
+from sara_ros.nodes.polled import PolledTopic
 from sara_ros.nodes.ros_time import NS, to_ns
 from sara_ros_msgs import msg
 
@@ -44,8 +45,14 @@ class SessionRecorder:
         self._samples: dict[tuple[int, int], CommandSample] = {}
         self._earlier: Counter[str] = Counter()
         self._latest: Counter[str] = Counter()
-        # Encoding a frame while the policy works on it would slow the policy down.
-        self._unfilmed: Callable[[], Rgb | None] = _nothing
+        # Taking or encoding a frame while the policy works on it would slow the policy down.
+        self._unfilmed = 0
+        self._pictures: list[tuple[PolledTopic, Callable[[Any], Rgb | None]]] = [
+            (PolledTopic(node, Image, 'image_raw', qos.SENSOR), decode_image)
+        ]
+        if clouds:
+            topic = PolledTopic(node, PointCloud2, 'points', qos.SENSOR)
+            self._pictures.append((topic, decode_picture))
         self.started_sec = time.monotonic()
         self.episode = 0
         self.success = False
@@ -60,10 +67,7 @@ class SessionRecorder:
             (msg.PolicyStatus, 'policy/status', self._on_status, qos.LATCHED),
             (Bool, 'simulator/success', self._on_success, qos.LATCHED),
             (CameraInfo, 'camera_info', self._on_camera_info, qos.SENSOR),
-            (Image, 'image_raw', self._on_image, qos.SENSOR),
         ]
-        if clouds:
-            topics.append((PointCloud2, 'points', self._on_cloud, qos.SENSOR))
         self._subscriptions = [
             node.create_subscription(kind, topic, self._counted(topic, callback), profile)
             for kind, topic, callback, profile in topics
@@ -136,22 +140,15 @@ class SessionRecorder:
 
     def _on_camera_info(self, message: CameraInfo) -> None:
         self.frames.published(to_ns(message.header.stamp), message.width, message.height)
-
-    def _on_image(self, message: Image) -> None:
-        self._film()
-        self._unfilmed = lambda: decode_image(message)
-
-    def _on_cloud(self, message: PointCloud2) -> None:
-        self._film()
-        self._unfilmed = lambda: decode_picture(message)
+        self._unfilmed += 1
+        if self._unfilmed > 1:  # no command follows these frames
+            self._film()
 
     def _film(self) -> None:
-        """Hand out the frame before last, or the last one once its command is out."""
-        picture = self._unfilmed()
-        self._unfilmed = _nothing
-        if picture is not None:
-            self._on_frame(picture)
-
-
-def _nothing() -> None:
-    return None
+        """Hand out the newest frame."""
+        self._unfilmed = 0
+        for topic, decode in self._pictures:
+            message = topic.newest()
+            picture = decode(message) if message is not None else None
+            if picture is not None:
+                self._on_frame(picture)

@@ -76,10 +76,7 @@ class SimulatedSensors:
         self._publish(
             'ee_pose', encode_pose(state.ee.vector, stamp_ns=stamp_ns, frame_id=BASE_FRAME)
         )
-        poses = np.stack([state.objects[name].vector for name in OBJECTS])
-        self._publish(
-            'objects', encode_objects(OBJECTS, poses, stamp_ns=stamp_ns, frame_id=BASE_FRAME)
-        )
+        self._publish_objects(state, stamp_ns)
         self._publish_picture('wrist/', WRIST, self._wrist, stamp_ns)
         self._publish_points(stamp_ns)
         self._publish_picture('', FRONT, self._front, stamp_ns)
@@ -89,6 +86,14 @@ class SimulatedSensors:
         self._publish(
             'joint_states',
             encode_joint_state((*JOINTS, FINGER_JOINT), positions, stamp_ns=stamp_ns),
+        )
+
+    def _publish_objects(self, state: WorldState, stamp_ns: int) -> None:
+        if not self._wanted('objects'):
+            return
+        poses = np.stack([state.objects[name].vector for name in OBJECTS])
+        self._publish(
+            'objects', encode_objects(OBJECTS, poses, stamp_ns=stamp_ns, frame_id=BASE_FRAME)
         )
 
     def _publish_picture(
