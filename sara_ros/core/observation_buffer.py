@@ -71,17 +71,24 @@ class ObservationBuffer:
             for need in spec.observations[1:]
         }
         self._pending: Sample | None = None
-        self._poll: Callable[[int], None] | None = None
+        self._add_up_to: Callable[[int], None] | None = None
         self._changed = Condition()
         self._closed = False
 
-    def poll_with(self, poll: Callable[[int], None]) -> None:
+    def poll_with(self, add_up_to: Callable[[int], None]) -> None:
         """
-        Ask for partners when a driver needs them, beside those that are added by themselves.
+        Let some sensors be polled, beside those whose samples are added by themselves.
 
-        :param poll: adds what it has up to a stamp (ns); called from the thread of :meth:`take`.
+        :param add_up_to: adds what there is up to a stamp (ns); called whenever a driver needs
+            partners, from any thread and never twice at once.
         """
-        self._poll = poll
+        self._add_up_to = add_up_to
+
+    def poll(self, until_ns: int) -> None:
+        """Poll ahead of a driver, which then finds its partners in place."""
+        with self._changed:
+            if self._add_up_to is not None:
+                self._add_up_to(until_ns)
 
     def add(self, name: str, sample: Sample) -> None:
         """
@@ -156,12 +163,11 @@ class ObservationBuffer:
         if driver is None:
             return None, None
         wait_until_ns = driver.received_ns + self._sync_timeout_ns
-        if self._poll is not None:
-            self._poll(driver.stamp_ns + self._slop_ns)
+        self.poll(driver.stamp_ns + self._slop_ns)
         partners = self._partners(driver)
         now_ns = self._now_ns()
         if not self._simultaneous(partners, driver) and now_ns < wait_until_ns:
-            return None, wait_until_ns if self._poll is None else now_ns + POLL_NS
+            return None, wait_until_ns if self._add_up_to is None else now_ns + POLL_NS
         self._pending = None
         missing = [name for name, sample in partners.items() if sample is None]
         if missing:

@@ -210,3 +210,32 @@ def test_clearing_forgets_stamps_as_well():
     buffer.add('camera', at(0, 4))
     assert taken(buffer, 'camera') == 4
     assert drops.counts() == {}
+
+
+def test_polled_partners_are_asked_for_when_a_driver_comes():
+    """Only then, up to the driver's instant and the slop; again while the driver waits."""
+    buffer, _, clock = make(CAMERA, ARM, sync_timeout_sec=1.0)
+    asked = []
+
+    def add_up_to(stamp_ns):
+        asked.append(stamp_ns)
+        if len(asked) == 3:
+            buffer.add('arm', at(100))
+
+    buffer.poll_with(add_up_to)
+    assert buffer.take('go', timeout_sec=0) is None
+    assert asked == []
+    buffer.add('camera', at(100, received_ns=clock()))
+    assert buffer.take('go', timeout_sec=0) is None
+    assert buffer.take('go', timeout_sec=0) is None
+    assert buffer.take('go', timeout_sec=0) is not None
+    assert asked == [T0 + (100 + SLOP_MS) * MS] * 3
+
+
+def test_polling_ahead_puts_partners_in_place():
+    """A picture that comes before the driver can trigger the poll."""
+    buffer, _, _ = make(CAMERA, ARM)
+    buffer.poll(T0)
+    buffer.poll_with(lambda stamp_ns: buffer.add('arm', at((stamp_ns - T0) // MS)))
+    buffer.poll(T0)
+    assert len(buffer._samples['arm']) == 1
