@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from threading import Lock
 import time
 from typing import Any, Final
 
@@ -97,7 +96,6 @@ class SensorIntake:
             by_topic.setdefault(topics[need.name], []).append(need)
         self._subscriptions: list[Subscription] = []
         self._polled: list[tuple[PolledTopic, list[ObservationSpec]]] = []
-        self._polling = Lock()
         try:
             for topic, sharing in by_topic.items():
                 self._subscribe(topic, sharing)
@@ -147,19 +145,18 @@ class SensorIntake:
                 self._store(need, message, received_ns, now_ns)
             if not drives:
                 # Its simultaneous states are there by now, and the driver is not yet.
-                self._poll(to_ns(message.header.stamp))
+                self._buffer.poll(to_ns(message.header.stamp))
 
         return receive
 
     def _poll(self, until_ns: int) -> None:
         """Add the newest good state of each polled topic that is not newer than ``until_ns``."""
         received_ns, now_ns = time.monotonic_ns(), self._node.get_clock().now().nanoseconds
-        with self._polling:
-            for topic, needs in self._polled:
-                for message in topic.newest_first(until_ns, now_ns + FUTURE_LIMIT_NS):
-                    stored = [self._store(need, message, received_ns, now_ns) for need in needs]
-                    if all(stored):
-                        break
+        for topic, needs in self._polled:
+            for message in topic.newest_first(until_ns, now_ns + FUTURE_LIMIT_NS):
+                stored = [self._store(need, message, received_ns, now_ns) for need in needs]
+                if all(stored):
+                    break
 
     def _store(self, need: ObservationSpec, message: Any, received_ns: int, now_ns: int) -> bool:
         """Decode one value for the buffer; False, counted by reason, if it cannot be used."""
