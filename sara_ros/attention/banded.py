@@ -25,6 +25,17 @@ def band(size: int, device: torch.device) -> Tensor:
     return (own - torch.arange(3 * size, device=device)).abs() <= size
 
 
+def band_before(size: int, device: torch.device) -> Tensor:
+    """Return :func:`band` without later tokens."""
+    own = torch.arange(size, device=device)[:, None] + size
+    return band(size, device) & (torch.arange(3 * size, device=device) <= own)
+
+
+def delayed(x: Tensor, tokens: int, fill: float = 0.0) -> Tensor:
+    """Return ``(B, H, N, D)`` with each token moved ``tokens`` places on, ``fill`` before it."""
+    return pad(x, (0, 0, tokens, 0), value=fill)[..., : x.shape[-2], :]
+
+
 def far_sums(phi: Tensor, values: Tensor, size: int) -> Tensor:
     """
     Return ``sum_j phi_j values_j^T`` over all blocks but a block and its neighbours.

@@ -78,9 +78,10 @@ class LinearMap(AttentionBackend):
     def read(self, state: State, q: Tensor) -> Tensor:
         """See :meth:`AttentionBackend.read`."""
         held = own_state(self.name, state, Moments, 1)
-        phi_q = self.map_queries(q)
-        mixed = accumulating(phi_q.values) @ held.value  # (B, H, Nq, Dv + 1)
-        return (mixed[..., :-1] / (mixed[..., -1:] + phi_q.epsilon)).to(q.dtype)
+        features, sums = self.map_queries(q), held.value
+        phi_q = accumulating(features.values)
+        mixed: Tensor = phi_q @ sums[..., :-1]  # (B, H, Nq, Dv)
+        return (mixed / (phi_q @ sums[..., -1:] + features.epsilon)).to(q.dtype)
 
     def _moments(self, k: Tensor, v: Tensor) -> Moments:
         features = self.map_keys(k)

@@ -119,6 +119,25 @@ def joint_window(
     return mix(weights / weights.sum(dim=-1, keepdim=True), v)
 
 
+def joint_window_causal(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    *,
+    window: int,
+    factor: Tensor,
+    phi_q: Callable[[Tensor], Tensor],
+    phi_k: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """:func:`joint_window` of each query over the keys up to its own."""
+    place = torch.arange(k.shape[-2])
+    distance = place[:, None] - place
+    exact = (scores(q, k) / q.shape[-1] ** 0.5).exp()
+    weights = torch.where(distance <= window, exact, factor * scores(phi_q(q), phi_k(k)))
+    weights = weights * (distance >= 0)
+    return mix(weights / weights.sum(dim=-1, keepdim=True), v)
+
+
 def taylor(q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None = None) -> Tensor:
     """Weights ``1 + q_i . (k_j - mean k) / sqrt(D)``, divided by their sum over keys."""
     return mix(_taylor_weights(q, k, key_mask), v)

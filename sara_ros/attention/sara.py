@@ -72,7 +72,8 @@ class Sara(LinearMap):
         return self._map(k, self.k_map, self.k_scale)
 
     def _map(self, x: Tensor, matrix: Tensor, scale: Tensor) -> Features:
-        projected = (x * float(x.shape[-1]) ** -0.25) @ matrix.transpose(-2, -1)  # (B, H, N, M)
+        scaled = matrix * float(x.shape[-1]) ** -0.25  # cheaper than scaling the tokens
+        projected = x @ scaled.transpose(-2, -1)  # (B, H, N, M)
         features = activate(self.function, projected)
         return features._replace(values=scale * features.values)
 

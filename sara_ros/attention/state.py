@@ -76,7 +76,9 @@ def frame_moments(
         log = accumulating(log)
         exponent = (log.amax(dim=-2, keepdim=True) / math.log(2)).ceil()
         phi = phi * (log - exponent * math.log(2)).exp()
-    sums = phi.transpose(-2, -1) @ with_ones(accumulating(v))  # (B, H, M, Dv + 1)
+    # Two products cost less than one with a column of ones, which would be copied and odd.
+    weighted = phi.transpose(-2, -1) @ accumulating(v)
+    sums = torch.cat((weighted, phi.sum(dim=-2).unsqueeze(-1)), dim=-1)  # (B, H, M, Dv + 1)
     return Moments(phi.shape[-2], sums, torch.zeros_like(sums), exponent, anchor)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar, Final
 
@@ -23,7 +23,6 @@ from sara_ros.attention.state import (
     frame_moments,
     own_state,
     removed,
-    with_ones,
 )
 from sara_ros.attention.taylor_sparse import with_strong_pairs
 
@@ -80,14 +79,14 @@ class Taylor(AttentionBackend):
     def forward(self, q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None = None) -> Tensor:
         """See :meth:`AttentionBackend.forward`."""
         self._check_mask(key_mask, k)
-        scaled = q * float(q.shape[-1]) ** -0.5
+        scale = float(q.shape[-1]) ** -0.5
         centred = _centred(k, key_mask)
         if self._sparse:
-            weights = first_order(scaled, centred, key_mask)
+            weights = first_order(q * scale, centred, key_mask)
             exact = partial(row_weights, key_mask=key_mask)
-            mixed: Tensor = self._with_strong_pairs(weights, exact, scaled, k) @ v
+            mixed: Tensor = self._with_strong_pairs(weights, exact, q * scale, k) @ v
             return mixed
-        return self._mix(scaled, centred, v, key_mask)
+        return self._mix(q, centred, v, key_mask, scale)
 
     def offset(self, q: Tensor, k: Tensor, v: Tensor, key_mask: Tensor | None = None) -> Tensor:
         """
@@ -154,11 +153,13 @@ class Taylor(AttentionBackend):
             threshold=self.options.sparse_threshold, bits=self.options.sparse_bits,
         )  # fmt: skip
 
-    def _mix(self, a: Tensor, b: Tensor, v: Tensor, key_mask: Tensor | None) -> Tensor:
-        """Return ``sum_j (1 + a_i . b_j) v_j / N`` for ``b`` that sum to zero."""
+    def _mix(
+        self, a: Tensor, b: Tensor, v: Tensor, key_mask: Tensor | None, scale: float = 1.0
+    ) -> Tensor:
+        """Return ``sum_j (1 + scale a_i . b_j) v_j / N`` for ``b`` that sum to zero."""
         if self._builds_weights(a, b, v):
-            return first_order(a, b, key_mask) @ v
-        context = b.transpose(-2, -1) @ v / _count(b, key_mask)  # (B, H, D, Dv)
+            return first_order(a * scale, b, key_mask) @ v
+        context = b.transpose(-2, -1) @ v * scale / _count(b, key_mask)  # (B, H, D, Dv)
         mixed: Tensor = masked_mean(v, key_mask) + a @ context
         return mixed
 
@@ -190,5 +191,10 @@ def _count(x: Tensor, key_mask: Tensor | None) -> Tensor | float:
 
 
 def _moments(k: Tensor, v: Tensor, anchor: Tensor | None) -> Moments:
+    """Return the sums of ``[k - anchor, 1]^T [v, 1]`` over one frame."""
     shifted = accumulating(k) if anchor is None else accumulating(k) - anchor
-    return frame_moments(with_ones(shifted), v, anchor=anchor)
+    keys = frame_moments(shifted, v, anchor=anchor)
+    total = accumulating(v).sum(dim=-2, keepdim=True)
+    counted = torch.cat((total, torch.full_like(total[..., :1], k.shape[-2])), dim=-1)
+    sums = torch.cat((keys.sums, counted), dim=-2)  # (B, H, D + 1, Dv + 1)
+    return replace(keys, sums=sums, residue=torch.zeros_like(sums))

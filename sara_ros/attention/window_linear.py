@@ -10,15 +10,23 @@ import torch
 from torch import Tensor, nn
 
 from sara_ros.attention.backend import AttentionBackend
-from sara_ros.attention.banded import band, far_sums, neighbour_blocks, own_blocks
+from sara_ros.attention.banded import (
+    band,
+    band_before,
+    delayed,
+    far_sums,
+    neighbour_blocks,
+    own_blocks,
+)
 from sara_ros.attention.factory import build, find, table
 from sara_ros.attention.feature_map import TINY, Features
 from sara_ros.attention.hedgehog import Hedgehog
 from sara_ros.attention.linear_map import LinearMap
 from sara_ros.attention.options import check_choice, check_whole
 from sara_ros.attention.performer import Performer
+from sara_ros.attention.prefix import prefix_sums
 from sara_ros.attention.sara import Sara
-from sara_ros.attention.state import with_ones
+from sara_ros.attention.state import accumulating, with_ones
 
 _LINEAR: Final[dict[str, type[LinearMap]]] = table(Sara, Performer, Hedgehog)
 _SAMPLES: Final = 256
@@ -62,7 +70,9 @@ class WindowLinear(AttentionBackend):
     supports_key_mask: ClassVar[bool] = True
     missing: ClassVar[Mapping[str, str]] = {
         'offset': 'its window is one of neighbours in a sequence, and the points of a cloud have '
-        'no order'
+        'no order',
+        'read': 'its window is one of neighbours in a sequence, and the tokens of a frame are '
+        'read together',
     }
     Options = WindowLinearOptions
 
@@ -81,11 +91,11 @@ class WindowLinear(AttentionBackend):
         phi_q = own_blocks(queries.values, self.window)
         phi_k = keys.on_one_scale(key_mask)
         values = with_ones(v)
-        scores = self._scores(q, k, key_mask)  # (B, H, N / W, W, 3 W)
-        log = own_blocks(self._log_scale(queries, keys, key_mask), self.window)
+        within = band(self.window, q.device)
+        scores = self._scores(q, k, within, key_mask)  # (B, H, N / W, W, 3 W)
+        log = own_blocks(self._log_scale(queries, keys.largest_log(key_mask)), self.window)
         level = torch.maximum(scores.amax(dim=-1, keepdim=True), log).detach()
         factor = (log - level).exp()
-        within = band(self.window, q.device)
         linear = phi_q @ neighbour_blocks(phi_k, self.window).transpose(-2, -1)
         weights = (scores - level).exp() + factor * linear.masked_fill(within, 0)
         near = weights @ neighbour_blocks(values, self.window)
@@ -93,21 +103,41 @@ class WindowLinear(AttentionBackend):
         mixed = (near + factor * far).flatten(2, 3)[:, :, : q.shape[-2]]
         return mixed[..., :-1] / (mixed[..., -1:] + TINY)
 
-    def _scores(self, q: Tensor, k: Tensor, key_mask: Tensor | None) -> Tensor:
-        """Return the scores of neighbours, the lowest number where there is none."""
+    def causal(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """See :meth:`AttentionBackend.causal`; exact for the token and ``window`` before it."""
+        self._check_tokens(q, k, 'causal')
+        queries, keys = self.linear.map_queries(q), self.linear.map_keys(k)
+        lowest, values = torch.finfo(torch.float32).min, with_ones(accumulating(v))
+        # What token i may take from the sums is what lies more than a window before it.
+        logs = None if keys.log is None else delayed(keys.log, self.window + 1, lowest)
+        phi_k = Features(delayed(keys.values, self.window + 1), logs)
+        far = prefix_sums(queries.values, phi_k, delayed(values, self.window + 1))
+        log = self._log_scale(queries, None if logs is None else logs.cummax(dim=-2).values)
+        log = own_blocks(log, self.window)
+        scores = self._scores(accumulating(q), accumulating(k), band_before(self.window, q.device))
+        level = torch.maximum(scores.amax(dim=-1, keepdim=True), log).detach()
+        near = (scores - level).exp() @ neighbour_blocks(values, self.window)
+        mixed = near + (log - level).exp() * own_blocks(far, self.window)
+        mixed = mixed.flatten(2, 3)[:, :, : q.shape[-2]]
+        return (mixed[..., :-1] / (mixed[..., -1:] + TINY)).to(v.dtype)
+
+    def _scores(
+        self, q: Tensor, k: Tensor, within: Tensor, key_mask: Tensor | None = None
+    ) -> Tensor:
+        """Return the scores of neighbours ``within``, the lowest number for all others."""
         keep = k.new_ones(1, 1, k.shape[-2], 1)
         if key_mask is not None:
             keep = keep * key_mask[:, None, :, None]
         seen = neighbour_blocks(keep, self.window).transpose(-2, -1) > 0  # (B, 1, N / W, 1, 3 W)
         scaled = own_blocks(q * float(q.shape[-1]) ** -0.5, self.window)
         scores = scaled @ neighbour_blocks(k, self.window).transpose(-2, -1)
-        outside = ~(seen & band(self.window, q.device))
+        outside = ~(seen & within)
         return scores.masked_fill(outside, torch.finfo(scores.dtype).min)
 
-    def _log_scale(self, queries: Features, keys: Features, key_mask: Tensor | None) -> Tensor:
+    def _log_scale(self, queries: Features, of_keys: Tensor | None) -> Tensor:
         """Return what the linear weights are multiplied by, as a logarithm ``(B, H, N, 1)``."""
         log = self.log_factor.expand(*queries.values.shape[:-1], 1)
-        for part in (queries.log, keys.largest_log(key_mask)):
+        for part in (queries.log, of_keys):
             log = log if part is None else log + part
         return log
 

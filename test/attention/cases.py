@@ -80,7 +80,8 @@ def reference(made: AttentionBackend, form: str = ''):
     """Return the naive function of a backend's form: '', '_offset' or '_causal'."""
     if isinstance(made, WindowLinear):
         factor = made.log_factor.exp()
-        return partial(naive.joint_window, window=made.window, factor=factor, **maps(made.linear))
+        joint = getattr(naive, 'joint_window' + form)
+        return partial(joint, window=made.window, factor=factor, **maps(made.linear))
     if isinstance(made, Performer) and form == '_offset':
         phi = partial(naive_maps.softmax_kernel, projection=made.projection)
         return partial(naive.feature_map_offset, phi_q=phi, phi_k=phi, epsilon=0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from attention.cases import CASES, SHAPES, assert_same, backend, inputs, reference
+from attention.cases import CASES, SHAPES, WINDOW, assert_same, backend, inputs, reference
 import pytest
 import torch
 
@@ -13,7 +13,7 @@ LONG = (1, 2, 300, 16)  # more than two chunks
 
 
 @pytest.mark.parametrize('shape', [*SHAPES, LONG])
-@pytest.mark.parametrize(('name', 'options'), CASES)
+@pytest.mark.parametrize(('name', 'options'), [*CASES, *WINDOW])
 def test_causal(name, options, shape):
     """Outputs and gradients are those of the reference."""
     made = backend(name, options, shape)
@@ -22,7 +22,7 @@ def test_causal(name, options, shape):
     assert_same(made.causal(q, k, v), reference(made, '_causal')(q, k, v), leaves)
 
 
-@pytest.mark.parametrize(('name', 'options'), CASES)
+@pytest.mark.parametrize(('name', 'options'), [*CASES, *WINDOW])
 def test_later_tokens_do_not_matter(name, options):
     """Neither values nor scales of later tokens reach earlier ones, however large they are."""
     made = backend(name, options, LONG)
@@ -65,10 +65,3 @@ def test_needs_pairs(name):
     q, k = torch.randn(1, 1, 3, 4), torch.randn(1, 1, 5, 4)
     with pytest.raises(ParameterError, match='3 queries and 5 keys; the causal form'):
         create(name, head_dim=4, heads=1).causal(q, k, k)
-
-
-def test_missing_form():
-    """A backend without the form says so."""
-    made = create('window+linear', head_dim=8, heads=3)
-    with pytest.raises(ParameterError, match=r"'window\+linear' has no causal form"):
-        made.causal(*inputs(SHAPES[1]))

@@ -20,10 +20,15 @@ def test_known_names():
         assert backend_class(name).name == name
 
 
-@pytest.mark.parametrize('form', ['offset', 'causal', 'read'])
+@pytest.mark.parametrize('form', ['offset', 'read'])
 def test_names_of_a_form(form):
-    """A window of neighbours is the one thing that has only the bidirectional form."""
+    """A window of neighbours is the one thing that needs an order of tokens."""
     assert set(NAMES) - set(backend_names(form)) == {'window+linear'}
+
+
+def test_every_backend_is_causal():
+    """Each has the form that language models need."""
+    assert backend_names('causal') == NAMES
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -114,7 +114,7 @@ def test_page_is_made_from_the_json(script, out, tmp_path, capsys):
     assert script.main(['--table', '--out', str(out), '--docs', str(tmp_path)]) == 0
     page = (tmp_path / 'attention-benchmark.md').read_text()
     assert '| Measurement | Backend | Expected | Measured | Met |' in page
-    assert page.count('Times as fast as') == 8
+    assert page.count('Times as fast as') == 10
     for name in ('attention-benchmark.json', 'attention-benchmark.png'):
         assert name in page
         assert (tmp_path / name).is_file()
@@ -155,5 +155,6 @@ def test_full_grid():
     assert sizes == {64, 128, 197, 256, 400, 784, 1024, 2048, 4096, 8192, 16384}
     assert {cell.head_dim for cell in grid if cell.family == 'bidirectional'} == {32, 64}
     assert {cell.size for cell in grid if cell.family == 'pct'} >= {256, 1024, 4096, 8192}
-    assert {cell.size for cell in grid if cell.family == 'history'} == {1, 2, 4, 8, 16, 32, 64}
+    for family in ('history', 'history_vit'):
+        assert {cell.size for cell in grid if cell.family == family} == {1, 2, 4, 8, 16, 32, 64}
     assert {cell.dtype for cell in grid} == {'float32', 'bfloat16'}

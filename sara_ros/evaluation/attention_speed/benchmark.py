@@ -12,6 +12,7 @@ from rich.progress import Progress
 import torch
 
 from sara_ros.core import ParameterError
+from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.evaluation.attention_speed.contenders import (
     NAIVE,
     SDPA,
@@ -21,7 +22,13 @@ from sara_ros.evaluation.attention_speed.contenders import (
     timed_backends,
 )
 from sara_ros.evaluation.attention_speed.expected import expectations
-from sara_ros.evaluation.attention_speed.history import KV_CACHE, history
+from sara_ros.evaluation.attention_speed.history import (
+    KV_CACHE,
+    SMALL_FRAME,
+    VIT_FRAME,
+    history,
+    history_vit,
+)
 from sara_ros.evaluation.attention_speed.offset import pct, pct_layer
 from sara_ros.evaluation.attention_speed.peers import INSTALL, peer_versions
 from sara_ros.evaluation.attention_speed.timing import Samples, TimingOptions, interleave
@@ -35,9 +42,11 @@ FAMILIES: Final[dict[str, Callable[[Cell, Sequence[str]], Field]]] = {
     'pct': pct,
     'pct_layer': pct_layer,
     'history': history,
+    'history_vit': history_vit,
 }
 BASELINES: Final = {
-    'bidirectional': SDPA, 'pct': NAIVE, 'pct_layer': NAIVE, 'history': KV_CACHE
+    'bidirectional': SDPA, 'pct': NAIVE, 'pct_layer': NAIVE,
+    'history': KV_CACHE, 'history_vit': KV_CACHE,
 }  # fmt: skip
 PCT_HEAD_DIM: Final = 32
 """PCT's layers are 128 wide (Guo et al. 2021)."""
@@ -93,6 +102,7 @@ def cells(options: BenchmarkOptions) -> list[Cell]:
         ('pct', options.points, PCT_HEAD_DIM, 1),
         ('pct_layer', options.points, PCT_HEAD_DIM, 1),
         ('history', options.frames, max(options.head_dims, default=0), heads),
+        ('history_vit', options.frames, max(options.head_dims, default=0), heads),
     ):
         grid += [
             Cell(family, size, dim, dtype, count)
@@ -108,6 +118,7 @@ def run_benchmark(options: BenchmarkOptions, progress: Progress | None = None) -
 
     :raises ParameterError: for an unknown backend, or one that does not compute its reference.
     """
+    freed_memory_kept = keep_freed_memory()  # as the nodes do
     began, load = time.monotonic(), os.getloadavg()
     results = run_cells(cells(options), options, progress)
     return {
@@ -120,6 +131,7 @@ def run_benchmark(options: BenchmarkOptions, progress: Progress | None = None) -
             'batch': 1,
             'inputs': 'standard normal, contiguous (B, H, N, D); scores of PCT have unit variance',
             'order': 'drawn anew for each round',
+            'freed_memory_kept': freed_memory_kept,
         },
         'seconds': round(time.monotonic() - began, 1),
         'baselines': BASELINES,
@@ -193,5 +205,7 @@ def _row(name: str, samples: Samples, entered: Field, baseline: str) -> dict[str
 def _cost(cell: Cell) -> float:
     """Return what the quadratic contender has to compute, up to a factor."""
     if cell.family == 'history':
-        return 64.0**2 * cell.size**2 * cell.heads
+        return float(SMALL_FRAME * cell.size) ** 2 * cell.heads
+    if cell.family == 'history_vit':
+        return float(VIT_FRAME) ** 2 * cell.size * cell.heads
     return float(cell.size) ** 2 * cell.heads

@@ -38,7 +38,7 @@ class Cell:
     """
     One point of the grid; all its contenders get the same inputs.
 
-    :param family: ``bidirectional``, ``pct``, ``pct_layer`` or ``history``.
+    :param family: ``bidirectional``, ``pct``, ``pct_layer``, ``history`` or ``history_vit``.
     :param size: tokens, points or frames.
     :param dtype: name of a floating dtype of torch.
     """

@@ -45,7 +45,11 @@ FACTORS: Final = (
         for size, factor in ((1024, 1.5), (4096, 5.0))
         for name in ('sara', 'taylor')
     ),
-    *(Expectation('history', 8, 64, name, 10.0) for name in ('sara', 'taylor')),
+    *(
+        Expectation(family, 8, 64, name, 10.0)
+        for family in ('history', 'history_vit')
+        for name in ('sara', 'sara' + FOLDED, 'taylor')
+    ),
 )
 EXACT: Final = (SDPA, NAIVE, 'softmax')
 """Forms of softmax; what they do faster or slower than SDPA is no property of a backend."""

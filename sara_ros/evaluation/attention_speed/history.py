@@ -22,13 +22,15 @@ from sara_ros.evaluation.attention_speed.contenders import (
 )
 from sara_ros.evaluation.attention_speed.reference import reference
 
-FRAME_TOKENS: Final = 64
+SMALL_FRAME: Final = 64
+VIT_FRAME: Final = 197
+"""Tokens of a picture of 224 pixels in patches of 16, and the class token."""
 KV_CACHE: Final = SDPA + ', KV cache'
 RECOMPUTED: Final = SDPA + ', all frames again'
 
 
 class Frame(NamedTuple):
-    """Queries, keys and values ``(1, H, 64, D)`` of one frame."""
+    """Queries, keys and values ``(1, H, T, D)`` of one frame."""
 
     q: Tensor
     k: Tensor
@@ -73,7 +75,7 @@ class Recurrent:
         self._state: Any = None
 
     def __call__(self) -> Tensor:
-        """Return the new frame's output ``(1, H, 64, D)``."""
+        """Return the new frame's output ``(1, H, T, D)``."""
         if self._state is None:
             for frame in self.window.frames:
                 self._state = self._backend.absorb(self._state, frame.k, frame.v)
@@ -101,23 +103,39 @@ class Cached:
         self._k, self._v = joined.k.clone(), joined.v.clone()
 
     def __call__(self) -> Tensor:
-        """Return the new frame's output ``(1, H, 64, D)``."""
-        start = self._window.count % self._window.size * FRAME_TOKENS
+        """Return the new frame's output ``(1, H, T, D)``."""
+        slot = self._window.count % self._window.size
         new, _ = self._window.advance()
-        self._k[..., start : start + FRAME_TOKENS, :] = new.k
-        self._v[..., start : start + FRAME_TOKENS, :] = new.v
+        tokens = new.k.shape[-2]
+        place = slice(slot * tokens, (slot + 1) * tokens)
+        self._k[..., place, :] = new.k
+        self._v[..., place, :] = new.v
         return scaled_dot_product_attention(new.q, self._k, self._v)
 
 
 def history(cell: Cell, names: Sequence[str]) -> Field:
-    """Return the cost of one more frame in a window of ``cell.size`` frames."""
-    shape = (1, cell.heads, FRAME_TOKENS, cell.head_dim)
+    """Return the cost of one more frame of 64 tokens in a window of ``cell.size`` frames."""
+    pool = _pool(cell, SMALL_FRAME)
+    every = partial(scaled_dot_product_attention, *Window(pool).joined())
+    return _field(cell, names, pool, {RECOMPUTED: Contender(every)})
+
+
+def history_vit(cell: Cell, names: Sequence[str]) -> Field:
+    """Return the same for frames of 197 tokens, too many to attend to all of them again."""
+    return _field(cell, names, _pool(cell, VIT_FRAME), {})
+
+
+def _pool(cell: Cell, tokens: int) -> list[Frame]:
+    shape = (1, cell.heads, tokens, cell.head_dim)
     tensors = list(random_tokens(cell, *[shape] * (3 * (cell.size + 1))))
-    pool = [Frame(*tensors[index : index + 3]) for index in range(0, len(tensors), 3)]
+    return [Frame(*tensors[index : index + 3]) for index in range(0, len(tensors), 3)]
+
+
+def _field(
+    cell: Cell, names: Sequence[str], pool: list[Frame], others: dict[str, Contender]
+) -> Field:
     backends, left_out = built_backends(cell, names, cell.heads)
-    candidates = {KV_CACHE: Contender(Cached(pool))}
-    every = Window(pool).joined()
-    candidates[RECOMPUTED] = Contender(partial(scaled_dot_product_attention, *every))
+    candidates = {KV_CACHE: Contender(Cached(pool)), **others}
     for name, backend in backends.items():
         stream = Recurrent(backend, pool)
         candidates[name] = Contender(stream, stream.reference)

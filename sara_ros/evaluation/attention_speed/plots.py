@@ -26,6 +26,7 @@ AXIS: Final = {
     'pct': ('PCT attention', 'points'),
     'pct_layer': ('PCT layer', 'points'),
     'history': ('One more frame of 64 tokens', 'frames in the window'),
+    'history_vit': ('One more frame of 197 tokens', 'frames in the window'),
 }
 PANEL_IN: Final = (4.6, 3.5)
 COLUMNS: Final = 3

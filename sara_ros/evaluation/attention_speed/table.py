@@ -87,6 +87,12 @@ def speedup_table(cells: Sequence[Mapping[str, Any]], unit: str) -> str:
     return text + ''.join(f'\nLeft out: {line}.' for line in left_out)
 
 
+MALLOC: Final = {
+    True: 'As in the nodes, malloc keeps freed memory (`sara_ros/core/allocator.py`).',
+    False: "Malloc returns freed memory to the kernel at the C library's own thresholds.",
+}
+
+
 def _conditions(result: Mapping[str, Any], source: str) -> str:
     machine, settings = result['machine'], result['settings']
     load = machine['load_average']
@@ -98,6 +104,7 @@ def _conditions(result: Mapping[str, Any], source: str) -> str:
         f'{result["seconds"]:.0f} s.\n\n'
         f'Batch {settings["batch"]}, {settings["heads"]} heads; inputs are '
         f'{settings["inputs"]}.\n'
+        f'{MALLOC[settings.get("freed_memory_kept", False)]}\n'
         'All contenders of a column are called once a round, in random order; a number is the '
         'median over rounds of the ratio to the baseline in the same round, with the middle half '
         'of the ratios in brackets.\n'
