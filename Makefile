@@ -8,7 +8,7 @@ unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX
 unexport LD_LIBRARY_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION
 
 .DEFAULT_GOAL := help
-.PHONY: help env shell demo demo-real bench-attention test lint format clean
+.PHONY: help env shell demo demo-real bench-attention test test-faults soak lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,12 @@ bench-attention: env  ## time the attention backends; result in out/bench
 
 test: env lint  ## lint, then the whole test suite
 	@$(VENV)/pytest
+
+test-faults: env  ## break everything on purpose, over ROS 2; report in out/faults
+	@$(VENV)/pytest test/nodes/faults -m '' --timeout 300 --faults-report out/faults
+
+soak: env  ## a policy moves the arm at 20 Hz for 30 minutes; figures in out/soak
+	@$(VENV)/sara-ros soak --minutes 30
 
 lint: env  ## ruff, format check and mypy
 	@$(VENV)/ruff check $(LINTED)

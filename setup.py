@@ -43,6 +43,7 @@ setup(
             'policy = sara_ros.nodes.policy:main',
             'model_manager = sara_ros.nodes.model_manager:main',
             'simulator = sara_ros.nodes.simulator:main',
+            'bag_player = sara_ros.nodes.bag_player:main',
         ],
     },
 )

@@ -15,6 +15,11 @@ ARGUMENTS = [
         description='Parameters of the policy node.',
     ),
     DeclareLaunchArgument(
+        'manager_params_file',
+        default_value=PathJoinSubstitution([CONFIG, 'model_manager.yaml']),
+        description='Parameters of the model manager: swaps, thresholds, exports.',
+    ),
+    DeclareLaunchArgument(
         'namespace', default_value='', description='Namespace of all nodes; empty for none.'
     ),
     DeclareLaunchArgument(
@@ -35,6 +40,11 @@ ARGUMENTS = [
         description="Attention backend; empty for the model's own.",
     ),
     DeclareLaunchArgument(
+        'workspace',
+        default_value='',
+        description="Box of the end effector, 'x y z x y z' in m; empty for none.",
+    ),
+    DeclareLaunchArgument(
         'device', default_value='cpu', description='Torch device: cpu, cuda:0, ...'
     ),
 ]
@@ -45,7 +55,8 @@ def generate_launch_description():
     log_arguments = ['--log-level', LaunchConfiguration('log_level')]
     autostart = {'autostart': LaunchConfiguration('autostart')}
     policy_parameters = {
-        name: LaunchConfiguration(name) for name in ('model', 'attention_backend', 'device')
+        name: LaunchConfiguration(name)
+        for name in ('model', 'attention_backend', 'device', 'workspace')
     }
     return LaunchDescription(
         [
@@ -77,7 +88,7 @@ def generate_launch_description():
                         executable='model_manager',
                         name='model_manager',
                         parameters=[
-                            PathJoinSubstitution([CONFIG, 'model_manager.yaml']),
+                            LaunchConfiguration('manager_params_file'),
                             autostart,
                         ],
                         ros_arguments=log_arguments,

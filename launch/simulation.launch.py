@@ -8,6 +8,7 @@ from launch_ros.substitutions import FindPackageShare
 from launch import LaunchDescription
 
 SHARE = FindPackageShare('sara_ros')
+TABLETOP_BOX = '0.22 -0.34 -0.04 0.72 0.34 0.40'
 
 
 def generate_launch_description():
@@ -15,7 +16,10 @@ def generate_launch_description():
     return LaunchDescription(
         [
             DeclareLaunchArgument('seed', default_value='0', description='Layout of the scene.'),
-            IncludeLaunchDescription(PathJoinSubstitution([SHARE, 'launch', 'bringup.launch.py'])),
+            IncludeLaunchDescription(
+                PathJoinSubstitution([SHARE, 'launch', 'bringup.launch.py']),
+                launch_arguments={'workspace': TABLETOP_BOX}.items(),
+            ),
             Node(
                 package='sara_ros',
                 executable='simulator',

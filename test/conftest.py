@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 os.environ.setdefault('MUJOCO_GL', 'osmesa')
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let ``make test-faults`` say where its report goes."""
+    parser.addoption('--faults-report', help='write what the injected faults did to this folder')
+
+
 @pytest.fixture
 def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """

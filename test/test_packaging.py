@@ -54,7 +54,7 @@ def test_names_agree(setup_arguments):
 def test_entry_points_exist(setup_arguments):
     scripts = setup_arguments['entry_points']['console_scripts']
     targets = dict(line.split(' = ') for line in scripts)
-    assert set(targets) == {'sara-ros', 'policy', 'model_manager', 'simulator'}
+    assert set(targets) == {'sara-ros', 'policy', 'model_manager', 'simulator', 'bag_player'}
     for target in targets.values():
         module, function = target.split(':')
         spec = importlib.util.find_spec(module)

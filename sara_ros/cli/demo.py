@@ -9,7 +9,7 @@ import time
 from typing import Final
 
 from sara_ros.cli.children import ChildError
-from sara_ros.cli.stage import Assignment, Stage
+from sara_ros.cli.stage import TABLETOP_BOX, Assignment, Stage
 from sara_ros.core import SCRIPTED_EXPERT
 from sara_ros.core.resources import package_folder
 from sara_ros_msgs.action import RunPolicy
@@ -46,7 +46,7 @@ def run_demo(out: Path, plan: Sequence[Assignment] = PLAN) -> Path:
             if each not in todo
         ]
         for policy, group in groupby(todo, key=lambda each: each.policy):
-            stage.load(policy)
+            stage.load(policy, {'workspace': TABLETOP_BOX})
             for assignment in group:
                 _run_episode(stage, assignment)
             stage.client.unload()

@@ -46,6 +46,11 @@ def _parser() -> argparse.ArgumentParser:
         '--data', type=Path, default=Path('../shared/data'), help='folder of the recordings'
     )
 
+    soak = _add(commands, 'soak', _soak, 'a policy moves the simulated arm for many minutes')
+    soak.add_argument('--minutes', type=float, default=30.0, help='how long')
+    soak.add_argument('--model', default='rt2-tabletop', help='folder below the models')
+    soak.add_argument('--out', type=Path, default=Path('out/soak'), help='folder of report.json')
+
     models = _add(commands, 'models', _models, 'list and verify models')
     _models_dir(models)
 
@@ -60,6 +65,12 @@ def _parser() -> argparse.ArgumentParser:
 
     _add_uptrain(commands)
     _add_analyze(commands)
+    _add_telemetry(commands)
+    _add_doctor(commands)
+
+    replay = _add(commands, 'replay', _replay, 'open-loop actions of models on recordings')
+    _add_replay(replay)
+    _models_dir(replay)
 
     evaluate = _add(commands, 'evaluate', _evaluate, 'closed-loop success on held-out seeds')
     evaluate.add_argument('model', help='folder below the models')
@@ -119,6 +130,40 @@ def _add_analyze(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     _models_dir(analyze)
 
 
+def _add_telemetry(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    top = _add(commands, 'top', _top, 'a live view of the running graph; plain lines in a pipe')
+    top.add_argument('--policy', default='policy', help='name of the policy node')
+    top.add_argument('--manager', default='model_manager', help='name of its model manager')
+    top.add_argument('--seconds', type=float, default=0.0, help='end after so long; 0: never')
+    top.add_argument('--period', type=float, default=0.0, help='seconds between updates; 0: usual')
+
+    report = _add(commands, 'report', _report, 'render an exported session as a page with plots')
+    report.add_argument('session', type=Path, help='its folder, one above it, or one of its files')
+    report.add_argument('--out', type=Path, help='the page; report.html beside the files')
+
+
+def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    about = 'check ROS, libraries, GPU, models and topics; says what to do about each'
+    doctor = _add(commands, 'doctor', _doctor, about)
+    doctor.add_argument('--model', default='rt2-tabletop', help='whose topics are looked for')
+    doctor.add_argument('--namespace', default='', help='of the policy node and the sensors')
+    doctor.add_argument(
+        '--topic', action='append', default=[], metavar='NAME=TOPIC', help='of an observation'
+    )
+    doctor.add_argument('--seconds', type=float, default=3.0, help='how long to listen')
+    doctor.add_argument(
+        '--no-graph', dest='graph', action='store_false', help='leave nodes and topics out'
+    )
+    doctor.add_argument('--json', type=Path, help='write the findings to this file')
+    _models_dir(doctor)
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    from sara_ros.cli.replay_options import add_options
+
+    add_options(parser)
+
+
 def _models_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--models', type=Path, help='folder of the models; empty: of the package')
 
@@ -151,6 +196,14 @@ def _demo_real(options: argparse.Namespace) -> int:
     from sara_ros.cli.demo_real import run_demo_real
 
     print(f'report: {run_demo_real(options.out, options.data)}')
+    return 0
+
+
+def _soak(options: argparse.Namespace) -> int:
+    from sara_ros.cli.soak import REPORT_FILE, run_soak
+
+    run_soak(options.out, options.minutes, model=options.model)
+    print(f'report: {options.out / REPORT_FILE}')
     return 0
 
 
@@ -187,6 +240,12 @@ def _uptrain(options: argparse.Namespace) -> int:
     return 0
 
 
+def _replay(options: argparse.Namespace) -> int:
+    from sara_ros.cli.replay import run_replay
+
+    return run_replay(options, _models_of(options), options.typed)
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from sara_ros.cli.evaluate import evaluate_model
 
@@ -213,6 +272,26 @@ def _analyze(options: argparse.Namespace) -> int:
         threads=options.threads,
     )
     return 0 if held else 1
+
+
+def _top(options: argparse.Namespace) -> int:
+    from sara_ros.cli.top import show_graph
+
+    show_graph(options.policy, options.manager, seconds=options.seconds, period_sec=options.period)
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from sara_ros.cli.report import render_session
+
+    print(f'report: {render_session(options.session, options.out)}')
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from sara_ros.cli.doctor import run_doctor
+
+    return run_doctor(options, _models_of(options))
 
 
 def _models_of(options: argparse.Namespace) -> Path:

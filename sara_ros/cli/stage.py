@@ -15,6 +15,7 @@ from sara_ros.cli.children import Children
 from sara_ros.cli.session_report import PAGE_FILE, PLOT_FILE, REPORT_FILE, SAMPLES_FILE, SessionLog
 from sara_ros.core.ros_domains import claim_domain
 from sara_ros.core.statistics import Percentiles
+from sara_ros.decoding.images import Rgb
 from sara_ros.evaluation.captions import caption
 from sara_ros.evaluation.progress import LiveView
 from sara_ros.evaluation.samples import CommandSample, command_rate_hz
@@ -22,7 +23,6 @@ from sara_ros.evaluation.session import Episode, PolicyFacts
 from sara_ros.evaluation.status import LiveStatus
 from sara_ros.evaluation.video import EpisodeRecorder
 from sara_ros.nodes.graph_client import GraphClient
-from sara_ros.nodes.image_codec import Rgb
 from sara_ros.nodes.session_recorder import SessionRecorder
 from sara_ros_msgs.action import RunPolicy
 
@@ -31,6 +31,8 @@ VIDEO_EVERY: Final = 2
 VIDEO_FPS: Final = 10.0
 VIDEO_SIZE_PX: Final = (640, 480)
 VIDEO_FILE: Final = 'episodes.mp4'
+TABLETOP_BOX: Final = '0.22 -0.34 -0.04 0.72 0.34 0.40'
+"""Workspace for the simulated arm: what it can reach and 4 cm more (m)."""
 REPORT_FILES: Final = (REPORT_FILE, PAGE_FILE, SAMPLES_FILE, PLOT_FILE, VIDEO_FILE)
 
 

@@ -20,11 +20,13 @@ class ActionChunk:
 
     ``values`` has shape ``(horizon, dimensions)``, in the units and order of ``spec.action``.
     ``uncertainty`` has shape ``(horizon,)``, in nats, where the policy can tell it.
+    ``model_id`` names the model that computed it, where more than one may have.
     """
 
     values: FloatArray
     timing: TimingRecord
     uncertainty: FloatArray | None = None
+    model_id: str = ''
 
     def __post_init__(self) -> None:
         """Refuse anything but a non-empty matrix: an empty chunk would look like a hold."""

@@ -24,5 +24,7 @@ def keep_freed_memory() -> bool:
     libc = ctypes.CDLL(None)
     if not hasattr(libc, 'mallopt'):
         return False
-    thresholds = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
-    return all([libc.mallopt(option, KEPT_BYTES) == 1 for option in thresholds])
+    accepted = [
+        libc.mallopt(option, KEPT_BYTES) for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD)
+    ]
+    return accepted == [1, 1]

@@ -15,14 +15,17 @@ class QueuedAction:
     """
     One action waiting for its command period.
 
-    ``first_of_chunk`` marks the command whose latency is its observation's sensor-to-command
-    time; later steps of a chunk are older by design.
+    ``step`` counts the actions of its chunk from 0. ``first_of_chunk`` marks the command whose
+    latency is its observation's sensor-to-command time; later steps of a chunk are older by
+    design.
     """
 
     values: FloatArray
     timing: TimingRecord
     uncertainty: float | None
     first_of_chunk: bool
+    step: int
+    model_id: str = ''
 
 
 class ChunkQueue:
@@ -56,6 +59,8 @@ class ChunkQueue:
                     timing=chunk.timing,
                     uncertainty=_at(chunk.uncertainty, step),
                     first_of_chunk=step == skipped,
+                    step=step,
+                    model_id=chunk.model_id,
                 )
                 for step in range(skipped, chunk.horizon)
             )

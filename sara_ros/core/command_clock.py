@@ -43,6 +43,8 @@ class CommandSchedule:
         self._max_slew_ns = int(period_ns * max_slew)
         self._arrivals_ns: deque[int] = deque(maxlen=ARRIVALS)
         self._correction_ns = 0
+        self._reserve_ns = 0
+        self._reserved_ns = 0
         self._lock = Lock()
         self.next_ns = start_ns + period_ns
 
@@ -52,7 +54,7 @@ class CommandSchedule:
             self._arrivals_ns.append(now_ns)
             wanted_ns = self._common_phase_ns()
             if wanted_ns is not None:
-                error_ns = wanted_ns + self._margin_ns - self.next_ns
+                error_ns = wanted_ns + self._margin_ns + self._reserved_ns - self.next_ns
                 self._correction_ns = self._nearest(error_ns)
 
     def _common_phase_ns(self) -> int | None:
@@ -70,10 +72,25 @@ class CommandSchedule:
         half_ns = self._period_ns // 2
         return (difference_ns + half_ns) % self._period_ns - half_ns
 
+    def reserve(self, duration_ns: int) -> None:
+        """
+        Let chunks arrive ``duration_ns`` later than they do now without missing their tick.
+
+        The ticks move there, and back for 0, by at most ``max_slew`` of a period each.
+        """
+        with self._lock:
+            self._reserve_ns = duration_ns
+
+    @property
+    def reserved(self) -> bool:
+        """Whether the ticks have moved to where :meth:`reserve` wants them, or never will."""
+        return self._reserved_ns == self._reserve_ns or not self._max_slew_ns
+
     def restart(self, now_ns: int) -> None:
         """Put the next tick right after ``now_ns``, where no command has gone out yet."""
         with self._lock:
-            self.next_ns = now_ns + START_MARGIN_NS
+            self._reserved_ns = self._reserve_ns
+            self.next_ns = now_ns + START_MARGIN_NS + self._reserved_ns
             self._arrivals_ns.clear()
             self._correction_ns = 0
 
@@ -81,12 +98,18 @@ class CommandSchedule:
         """Move on to the first tick after ``now_ns`` and return how many were missed."""
         with self._lock:
             limit = self._max_slew_ns
-            slew_ns = max(-limit, min(limit, self._correction_ns))
+            step_ns = _within(limit, self._reserve_ns - self._reserved_ns)
+            self._reserved_ns += step_ns
+            slew_ns = _within(limit - abs(step_ns), self._correction_ns)
             self._correction_ns -= slew_ns
-            self.next_ns += self._period_ns + slew_ns
+            self.next_ns += self._period_ns + step_ns + slew_ns
             missed = max(0, -(-(now_ns - self.next_ns) // self._period_ns))
             self.next_ns += missed * self._period_ns
             return missed
+
+
+def _within(limit: int, value: int) -> int:
+    return max(-limit, min(limit, value))
 
 
 class CommandTimer:
@@ -116,6 +139,16 @@ class CommandTimer:
         """Start ticking."""
         self._thread.start()
 
+    @property
+    def next_ns(self) -> int:
+        """When the next tick is due."""
+        return self._schedule.next_ns
+
+    def fire(self) -> None:
+        """Tick now; the thread does so at every due instant, as may whoever keeps time itself."""
+        # Before the tick: a restart of the phase during the tick must not be moved on.
+        self._tick(self._schedule.advance(self._now_ns()))
+
     def restart_phase(self, now_ns: int) -> None:
         """Tick right after ``now_ns`` and go on from there."""
         self._schedule.restart(now_ns)
@@ -130,8 +163,7 @@ class CommandTimer:
 
     def _run(self) -> None:
         while self._wait():
-            # Before the tick: a restart of the phase during the tick must not be moved on.
-            self._tick(self._schedule.advance(self._now_ns()))
+            self.fire()
 
     def _wait(self) -> bool:
         """Sleep until the next tick; False when there is none because of :meth:`stop`."""

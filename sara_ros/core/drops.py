@@ -7,17 +7,17 @@ from threading import Lock
 
 
 class DropCounter:
-    """Thread-safe counts by reason; nothing is discarded without passing here."""
+    """Thread-safe counts by reason; nothing is discarded or limited without passing here."""
 
     def __init__(self) -> None:
         """Start with no drops."""
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
 
-    def add(self, reason: str) -> None:
-        """Count one drop."""
+    def add(self, reason: str, count: int = 1) -> None:
+        """Count drops of one reason."""
         with self._lock:
-            self._counts[reason] += 1
+            self._counts[reason] += count
 
     def counts(self) -> dict[str, int]:
         """Return the counts so far, by reason in alphabetical order."""

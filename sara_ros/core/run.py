@@ -28,6 +28,31 @@ class TerminationReason(str, Enum):
     SHUTDOWN = 'shutdown'
 
 
+class StopAction(str, Enum):
+    """
+    What goes out when a run has ended, whatever the reason.
+
+    ``ZERO_THEN_SILENCE``: one command that holds still (a zero twist), then nothing more.
+    ``HOLD``: holds at the command rate until the next run, or until the node is deactivated.
+    """
+
+    ZERO_THEN_SILENCE = 'zero_then_silence'
+    HOLD = 'hold'
+
+    @classmethod
+    def parse(cls, text: str) -> StopAction:
+        """
+        Return the stop action called ``text``.
+
+        :raises ParameterError: when there is none.
+        """
+        try:
+            return cls(text)
+        except ValueError:
+            known = ', '.join(each.value for each in cls)
+            raise ParameterError(f"stop_action is '{text}'; known: {known}") from None
+
+
 @dataclass(frozen=True, slots=True)
 class RunLimits:
     """
@@ -103,23 +128,23 @@ class Run:
         """Time since the start."""
         return (now_ns - self.started_ns) / NS
 
-    def overdue(self, now_ns: int, *, inferring: bool) -> tuple[TerminationReason, str] | None:
+    def overdue(
+        self, now_ns: int, *, inferring: bool, pose_ns: int | None = None
+    ) -> tuple[TerminationReason, str] | None:
         """
         Return why the run must end now, or ``None`` while it may go on.
 
         :param inferring: the policy is busy with an observation, so only the chunk can be late.
+        :param pose_ns: when the newest end-effector pose was taken, where one is needed.
         """
         limits = self.limits
         if limits.timeout_sec and self.elapsed_sec(now_ns) >= limits.timeout_sec:
             return TerminationReason.TIMEOUT, f'ran for timeout_sec={limits.timeout_sec:g} s'
         if limits.max_steps and self.commands >= limits.max_steps:
             return TerminationReason.MAX_STEPS, f'sent max_steps={limits.max_steps} commands'
-        silent_sec = (now_ns - self.observed_ns) / NS
-        limit = self._watchdog('observation_timeout_sec')
-        if not inferring and silent_sec > limit[1]:
-            return TerminationReason.NO_FRESH_OBSERVATION, (
-                f'no usable observation for {silent_sec:.2f} s ({limit[0]}={limit[1]:g})'
-            )
+        silent = self._silent(now_ns, inferring, pose_ns)
+        if silent:
+            return TerminationReason.NO_FRESH_OBSERVATION, silent
         waited_sec = (now_ns - self.chunk_ns) / NS
         limit = self._watchdog('chunk_timeout_sec')
         if waited_sec > limit[1]:
@@ -127,6 +152,21 @@ class Run:
                 f'no action chunk for {waited_sec:.2f} s ({limit[0]}={limit[1]:g})'
             )
         return None
+
+    def _silent(self, now_ns: int, inferring: bool, pose_ns: int | None) -> str:
+        """Return which sensor has been silent for too long, empty for none."""
+        name, limit_sec = self._watchdog('observation_timeout_sec')
+        silent_sec = (now_ns - self.observed_ns) / NS
+        if not inferring and silent_sec > limit_sec:
+            return f'no usable observation for {silent_sec:.2f} s ({name}={limit_sec:g})'
+        if pose_ns is not None:
+            silent_sec = (now_ns - max(pose_ns, self.started_ns)) / NS
+            if silent_sec > limit_sec:
+                return (
+                    f'no end-effector pose for {silent_sec:.2f} s ({name}={limit_sec:g}), which '
+                    'the workspace needs'
+                )
+        return ''
 
     def _watchdog(self, name: str) -> tuple[str, float]:
         """Return the limit in force, by name and in seconds."""

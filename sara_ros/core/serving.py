@@ -14,11 +14,11 @@ from sara_ros.core.chunk_queue import ChunkQueue, QueuedAction
 from sara_ros.core.command_clock import CommandSchedule, CommandTimer
 from sara_ros.core.drops import DropCounter
 from sara_ros.core.errors import ObservationError, ParameterError, describe
-from sara_ros.core.guard import SafetyGuard
+from sara_ros.core.guard import SafetyGuard, reported_joints
 from sara_ros.core.observation import Observation
 from sara_ros.core.observation_buffer import ObservationBuffer
 from sara_ros.core.policy import Policy
-from sara_ros.core.run import NS, Run, RunLimits, RunResult, TerminationReason
+from sara_ros.core.run import NS, Run, RunLimits, RunResult, StopAction, TerminationReason
 from sara_ros.core.timing import TimingRecord
 
 WARM_UP_COMMANDS: Final = 5
@@ -32,7 +32,10 @@ class Command:
     What goes to the robot in one command period.
 
     ``timing`` is that of the observation behind it, up to ``queue_wait``; it is ``None`` for a
-    hold, which has no observation behind it, and for the later steps of a chunk.
+    hold, which has no observation behind it. ``later_step`` tells that an earlier command had
+    the same observation; its ``queue_wait`` then spans whole periods. ``step`` is the
+    action's place in its chunk. ``model_id`` names the model behind it where more than one may
+    serve; it is empty for a hold.
     """
 
     values: FloatArray
@@ -42,6 +45,9 @@ class Command:
     warm_up: bool
     observation_stamp_ns: int
     timing: TimingRecord | None
+    step: int = 0
+    model_id: str = ''
+    later_step: bool = False
 
 
 class CommandSink(Protocol):
@@ -56,7 +62,7 @@ class CommandSink(Protocol):
         ...
 
     def finished(self, result: RunResult) -> None:
-        """Take note that the run ended; nothing more is sent until the next one."""
+        """Take note that the run ended; only the stop action is sent until the next one."""
         ...
 
 
@@ -65,7 +71,8 @@ class ServingLoop:
     The way of an observation to a command: worker thread, chunk queue, guard, command timer.
 
     The model runs on the worker thread and the commands leave on the timer thread, so a slow
-    model makes the robot hold, never the commands late. Without a run nothing is sent.
+    model makes the robot hold, never the commands late. A run ends with the stop action; before
+    the first run nothing is sent.
     """
 
     def __init__(
@@ -75,6 +82,8 @@ class ServingLoop:
         sink: CommandSink,
         drops: DropCounter,
         *,
+        guard: SafetyGuard | None = None,
+        stop_action: StopAction = StopAction.ZERO_THEN_SILENCE,
         max_slew: float = 0.02,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -85,17 +94,21 @@ class ServingLoop:
         self._drops = drops
         self._now_ns = monotonic_ns
         self._queue = ChunkQueue()
-        self.guard = SafetyGuard(policy.spec.action)
+        self.guard = guard or SafetyGuard(policy.spec.action)
+        self._stop_action = stop_action
         period_ns = round(NS / policy.spec.action.rate_hz)
         self._schedule = CommandSchedule(period_ns, start_ns=monotonic_ns(), max_slew=max_slew)
-        self._timer = CommandTimer(self._schedule, self._tick, monotonic_ns=monotonic_ns)
+        self.timer = CommandTimer(self._schedule, self._tick, monotonic_ns=monotonic_ns)
         self._worker = Thread(target=self._work, name='policy_worker', daemon=True)
         self._stopping = Event()
         self._wanted = Event()
         self._lock = RLock()
         self._run: Run | None = None
+        self._served: Run | None = None
         self._inferring = False
+        self._holding = False
         self._last_values = policy.spec.action.low
+        self._reported: FloatArray | None = None
         self.sequence = 0
         self.holds = 0
         self.chunks = 0
@@ -109,17 +122,27 @@ class ServingLoop:
     def start(self) -> None:
         """Start both threads."""
         self._worker.start()
-        self._timer.start()
+        self.timer.start()
 
     def stop(self, reason: TerminationReason, message: str) -> None:
         """End the run and both threads; a model that does not return is left behind."""
         self.end_run(reason, message)
+        self._holding = False
         self._stopping.set()
         self._wanted.set()
         self._buffer.close()
-        self._timer.stop()
+        self.timer.stop()
         if self._worker.is_alive():
             self._worker.join(timeout=2.0)
+
+    def reserve(self, duration_ns: int) -> None:
+        """Let chunks take ``duration_ns`` longer than now without a hold; 0 ends it."""
+        self._schedule.reserve(duration_ns)
+
+    @property
+    def reserved(self) -> bool:
+        """Whether what :meth:`reserve` asks for is so, as far as the slew allows it."""
+        return self._schedule.reserved
 
     def begin_run(
         self,
@@ -143,7 +166,7 @@ class ServingLoop:
             self._wanted.set()
 
     def end_run(self, reason: TerminationReason, message: str) -> None:
-        """Send one last hold and report why; does nothing without a run."""
+        """Send the stop action and report why; does nothing without a run."""
         with self._lock:
             run = self._run
             if run is None:
@@ -160,29 +183,45 @@ class ServingLoop:
         """Leave nothing in motion: a velocity consumer would go on with the last command."""
         if run.commands == 0:
             return
+        self._hold()
+        self._holding = self._stop_action is StopAction.HOLD
+
+    def _hold(self) -> None:
         self._last_values = self._policy.spec.action.hold(self._last_values)
-        with suppress(Exception):  # a sink that fails must not keep the run from ending
-            self._sink.command(self._command(run, None))
+        with suppress(Exception):  # a sink that fails must end neither a run's end nor the timer
+            self._sink.command(self._command(None))
 
     def _work(self) -> None:
-        served: Run | None = None
         while not self._stopping.is_set():
             self._wanted.wait()
-            run = self._run
-            if run is None:
-                continue
-            try:
-                if run is not served:
-                    served = run
-                    self._policy.reset()
-                observation = self._buffer.take(run.instruction, timeout_sec=0.1)
-                if observation is not None:
-                    self._infer(run, observation)
-            except Exception as err:  # a model may raise anything, and the robot must hold
-                self._fail(run, err)
+            self.serve(timeout_sec=0.1)
+
+    def serve(self, *, timeout_sec: float) -> None:
+        """Wait for an observation and act on it, as the worker thread does over and over."""
+        run = self._run
+        if run is None:
+            return
+        try:
+            if run is not self._served:
+                self._served = run
+                self._reset()
+            observation = self._buffer.take(run.instruction, timeout_sec=timeout_sec)
+            if observation is not None:
+                self._infer(run, observation)
+        except Exception as err:  # a model may raise anything, and the robot must hold
+            self._fail(run, err)
+
+    def _reset(self) -> None:
+        self._inferring = True  # a reset that hangs is the model's fault, not the sensors'
+        try:
+            self._policy.reset()
+        finally:
+            self._inferring = False
 
     def _infer(self, run: Run, observation: Observation) -> None:
         consumed = self._queue.consumed
+        if run.commands == 0:
+            self._reported = reported_joints(self._policy.spec, observation)
         self._inferring = True
         try:
             self._accept(run, self._policy.act(observation), consumed)
@@ -202,7 +241,7 @@ class ServingLoop:
             run.chunk_ns = self._now_ns()
             self._queue.put(chunk, consumed_before=consumed_before)
             if run.commands == 0:
-                self._timer.restart_phase(run.chunk_ns)
+                self.timer.restart_phase(run.chunk_ns)
             else:
                 self._schedule.arrived(run.chunk_ns)
             self.chunks += 1
@@ -217,9 +256,13 @@ class ServingLoop:
         with self._lock:
             run = self._run
             if run is None:
+                if self._holding:
+                    self._hold()
                 return
             self.deadline_misses += missed
-            ended = run.overdue(self._now_ns(), inferring=self._inferring)
+            ended = run.overdue(
+                self._now_ns(), inferring=self._inferring, pose_ns=self.guard.pose_ns
+            )
             if ended is not None:
                 self.end_run(ended[0], self._explained(run, *ended))
                 return
@@ -238,33 +281,42 @@ class ServingLoop:
         return f'{message}; dropped since activation: {dropped}{refusal}'
 
     def _send(self, run: Run) -> None:
-        queued = self._queue.pop()
+        # A run begins once the workspace can be judged.
+        blind = run.commands == 0 and self.guard.blind
+        queued = None if blind else self._queue.pop()
         if queued is not None:
-            self._last_values = self.guard.check(queued.values)
+            previous = self._last_values if run.commands else self._reported
+            self._last_values = self.guard.check(queued.values, previous)
             run.commands += 1
         elif run.commands == 0:
-            return  # nothing has moved yet, so there is nothing to hold
+            if self._holding:
+                self._hold()
+            return  # nothing has moved yet in this run
         else:
             self._last_values = self._policy.spec.action.hold(self._last_values)
             run.holds += 1
             self.holds += 1
-        command = self._command(run, queued)
+        self._holding = False
+        command = self._command(queued, warm_up=run.commands <= WARM_UP_COMMANDS)
         self._sink.command(command)
         if command.terminate:
             self.end_run(TerminationReason.TERMINATE, 'the policy signalled the end')
 
-    def _command(self, run: Run, queued: QueuedAction | None) -> Command:
+    def _command(self, queued: QueuedAction | None, *, warm_up: bool = False) -> Command:
         sequence = self.sequence
         self.sequence += 1
         timing = None
-        if queued is not None and queued.first_of_chunk:
+        if queued is not None:
             timing = queued.timing.mark('queue_wait', self._now_ns())
         return Command(
             values=self._last_values,
             sequence=sequence,
             terminate=self._policy.spec.action.terminates(self._last_values),
             hold=queued is None,
-            warm_up=run.commands <= WARM_UP_COMMANDS,
+            warm_up=warm_up,
             observation_stamp_ns=queued.timing.stamp_ns if queued is not None else 0,
             timing=timing,
+            step=queued.step if queued is not None else 0,
+            model_id=queued.model_id if queued is not None else '',
+            later_step=queued is not None and not queued.first_of_chunk,
         )

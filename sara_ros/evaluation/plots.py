@@ -71,7 +71,7 @@ def timing_png(
     FigureCanvasAgg(figure)
     bars, series = figure.subplots(1, 2, width_ratios=(1.0, 1.15))
     for axes in (bars, series):
-        _dress(axes, theme)
+        dress(axes, theme)
     if counted:
         summary = summarise(counted)
         by_policy = summary['by_policy']
@@ -91,7 +91,8 @@ def _models(samples: Sequence[CommandSample]) -> list[str]:
     return list(dict.fromkeys(sample.model_id for sample in samples))
 
 
-def _dress(axes: Axes, theme: Theme) -> None:
+def dress(axes: Axes, theme: Theme) -> None:
+    """Give axes the colours of ``theme``."""
     axes.set_facecolor(theme.paper)
     axes.tick_params(colors=theme.ink, labelsize=9, length=0)
     axes.spines[['top', 'right']].set_visible(False)
@@ -120,7 +121,7 @@ def _stage_bars(axes: Axes, models: Mapping[str, Mapping[str, Any]], theme: Them
     axes.grid(visible=False, axis='y')
     axes.set_xlabel('latency (ms)', color=theme.ink, fontsize=9)
     _title(axes, 'Where the time goes: median of each stage', theme)
-    _legend(axes, theme, columns=3)
+    legend(axes, theme, columns=3)
 
 
 def _total_marks(axes: Axes, row: int, total: Mapping[str, Any], theme: Theme) -> None:
@@ -146,7 +147,7 @@ def _latency_series(axes: Axes, samples: Sequence[CommandSample], theme: Theme) 
     axes.set_xlabel('time since the session started (s)', color=theme.ink, fontsize=9)
     axes.set_ylabel('latency (ms)', color=theme.ink, fontsize=9)
     _title(axes, 'Sensor-to-command latency of each command', theme)
-    _legend(axes, theme, columns=3)
+    legend(axes, theme, columns=3)
 
 
 def _percentile_lines(axes: Axes, total: Mapping[str, Any], theme: Theme) -> None:
@@ -172,7 +173,8 @@ def _title(axes: Axes, text: str, theme: Theme) -> None:
     axes.set_title(text, loc='left', color=theme.ink, fontsize=10.5, fontweight='bold', pad=10)
 
 
-def _legend(axes: Axes, theme: Theme, columns: int) -> None:
+def legend(axes: Axes, theme: Theme, columns: int) -> None:
+    """Put a legend below ``axes``."""
     axes.legend(
         loc='upper center',
         bbox_to_anchor=(0.5, -0.14),

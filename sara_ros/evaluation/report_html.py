@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final
 
 from sara_ros.evaluation.files import write_text
 from sara_ros.evaluation.formatting import NONE, driver, number, outcome
 from sara_ros.evaluation.markup import Html, badge, data_uri, joined, table, tag
-from sara_ros.evaluation.plots import DARK, STAGE_COLORS, timing_png
+from sara_ros.evaluation.page import (
+    card,
+    figure,
+    page,
+    percentile_cells,
+    picture,
+    stage_table,
+    tail_of,
+    with_unit,
+)
+from sara_ros.evaluation.plots import DARK, timing_png
 from sara_ros.evaluation.samples import CommandSample
 
 Report = Mapping[str, Any]
 
 TITLES: Final = {'demo': 'sara_ros demo', 'demo-real': 'sara_ros on real recordings'}
 
-POLICY: Final = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
-"""Content security policy: the browser refuses whatever is not inside the file."""
-
-STAGE_TEXTS: Final = {
-    'transport': 'sensor stamp to receipt by the policy node',
-    'sync_wait': 'receipt to the observation being complete and taken up',
-    'preprocess': 'decoding, resizing, filtering',
-    'inference': 'the model itself',
-    'queue_wait': "chunk ready to the action's turn in the queue",
-    'publish': 'safety limits, building and publishing the message',
-}
 OUTCOME_COLORS: Final = {'success': 'good', 'failure': 'bad', 'not judged': 'blue'}
 
 
@@ -47,17 +45,8 @@ def write_html(
     :param plot: PNG to include.
     """
     title = f'{TITLES.get(report["kind"], "sara_ros")}, {_minute(report)}'
-    style = Html((resources.files(__package__) / 'report.css').read_text(encoding='utf-8'))
-    head = tag(
-        'head',
-        tag('meta', charset='utf-8'),
-        tag('meta', http_equiv='Content-Security-Policy', content=POLICY),
-        tag('meta', name='viewport', content='width=device-width, initial-scale=1'),
-        tag('title', title),
-        tag('style', style),
-    )
-    main = tag(
-        'main',
+    text = page(
+        title,
         _header(report),
         _key_figures(report),
         _video(video),
@@ -65,7 +54,7 @@ def write_html(
         _timing(report, samples, plot),
         *(section(report) for section in SECTIONS),
     )
-    write_text(path, '<!doctype html>\n' + tag('html', head, tag('body', main), lang='en') + '\n')
+    write_text(path, text)
 
 
 def _header(report: Report) -> Html:
@@ -100,17 +89,12 @@ def _key_figures(report: Report) -> Html:
     size = f'{frames["width"]}x{frames["height"]} at {number(frames["rate_hz"])} Hz'
     figures = (
         ('Success, learned policies', *_successes(report['episodes'])),
-        ('Command rate', _unit(commands['rate_hz'], 'Hz'), used + missed),
-        ('Sensor-to-command, p50', _unit(total['p50'], 'ms'), _tail(total)),
-        ('Minus inference, p50', _unit(rest['p50'], 'ms'), _tail(rest)),
+        ('Command rate', with_unit(commands['rate_hz'], 'Hz'), used + missed),
+        ('Sensor-to-command, p50', with_unit(total['p50'], 'ms'), tail_of(total)),
+        ('Minus inference, p50', with_unit(rest['p50'], 'ms'), tail_of(rest)),
         ('Camera frames lost', frames['lost'], f'of {frames["published"]}, {size}'),
     )
-    return tag('dl', *(_figure(*figure) for figure in figures), class_='figures')
-
-
-def _figure(name: str, value: object, detail: str) -> Html:
-    text = tag('dd', detail, class_='detail')
-    return tag('div', tag('dt', name), tag('dd', value), text, class_='card')
+    return tag('dl', *(figure(*each) for each in figures), class_='figures')
 
 
 def _successes(episodes: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
@@ -126,15 +110,6 @@ def _ratio(episodes: Sequence[Mapping[str, Any]]) -> str:
     return f'{sum(judged)} of {len(judged)}'
 
 
-def _unit(value: float | None, unit: str) -> Html:
-    return joined((number(value), ' ', tag('small', unit)))
-
-
-def _tail(percentiles: Mapping[str, Any]) -> str:
-    values = [f'{name} {number(percentiles[name])}' for name in ('p95', 'p99', 'max')]
-    return ', '.join(values) + ' ms'
-
-
 def _video(video: Path | None) -> Html:
     if video is None:
         return Html()
@@ -142,13 +117,13 @@ def _video(video: Path | None) -> Html:
     player = tag(
         'video', src=source, controls=True, autoplay=True, muted=True, loop=True, playsinline=True
     )
-    return _card('Episodes', player)
+    return card('Episodes', player)
 
 
 def _episodes(report: Report) -> Html:
     heads = ('#', 'Policy', '', 'Instruction', 'Outcome', 'Ended by', 'Steps', 'Hz', 's')
     rows = [_episode(episode) for episode in report['episodes']]
-    return _card('Outcome of each episode', table('', heads, rows, numbers=3))
+    return card('Outcome of each episode', table('', heads, rows, numbers=3))
 
 
 def _episode(episode: Mapping[str, Any]) -> tuple[object, ...]:
@@ -175,34 +150,15 @@ def _driver_badge(learned: bool) -> Html:
 def _timing(report: Report, samples: Sequence[CommandSample], plot: Path | None) -> Html:
     skipped = f'{report["warm_up_excluded"]} warm-up commands and {report["commands"]["holds"]}'
     caption = f'{skipped} holds are counted, not timed.'
-    heads = ('Stage', 'p50 ms', 'p95 ms', 'p99 ms', 'max ms')
-    rows = [_stage(name, values) for name, values in report['stages_ms'].items()]
-    total = ('sensor-to-command', *_percentiles(report['sensor_to_command_ms']))
-    stages = table(caption, heads, [*rows, tuple(tag('b', cell) for cell in total)], numbers=4)
-    return _card('Timing', _picture(samples, plot), stages, _by_policy(report))
+    stages = stage_table(caption, report['stages_ms'], report['sensor_to_command_ms'])
+    return card('Timing', _picture(samples, plot), stages, _by_policy(report))
 
 
 def _picture(samples: Sequence[CommandSample], plot: Path | None) -> Html:
     if plot is None:
         return Html()
-    light = data_uri('image/png', plot.read_bytes())
-    dark = data_uri('image/png', timing_png(samples, DARK))
-    return tag(
-        'picture',
-        tag('source', srcset=dark, media='screen and (prefers-color-scheme: dark)'),
-        tag('img', src=light, alt='Median of each stage, and latency of each command'),
-    )
-
-
-def _stage(name: str, percentiles: Mapping[str, Any]) -> tuple[object, ...]:
-    color = STAGE_COLORS.get(name, 'transparent')
-    swatch = tag('span', class_='swatch', style=f'background:{color}')
-    label = tag('abbr', name.replace('_', ' '), title=STAGE_TEXTS.get(name, ''))
-    return (joined((swatch, label)), *_percentiles(percentiles))
-
-
-def _percentiles(values: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(number(values[name], 2) for name in ('p50', 'p95', 'p99', 'max'))
+    text = 'Median of each stage, and latency of each command'
+    return picture(plot.read_bytes(), timing_png(samples, DARK), text)
 
 
 def _by_policy(report: Report) -> Html:
@@ -219,7 +175,7 @@ def _by_policy(report: Report) -> Html:
     rows = []
     for model, facts in report['by_policy'].items():
         inference = facts['stages_ms']['inference']['p50']
-        total = _percentiles(facts['sensor_to_command_ms'])[:3]
+        total = percentile_cells(facts['sensor_to_command_ms'])[:3]
         backend = facts['attention_backend'] or NONE
         name, kind = tag('code', model), _driver_badge(facts['learned'])
         rows.append((name, kind, backend, facts['commands'], *total, number(inference, 2)))
@@ -235,8 +191,8 @@ def _counts(report: Report) -> Html:
     drops = list(report['dropped'].items()) or [('none', 0)]
     return tag(
         'div',
-        _card('Messages', table('', ('', 'Topic', 'Messages'), flows, numbers=1)),
-        _card('Observations dropped', table('', ('Reason', 'Count'), drops, numbers=1)),
+        card('Messages', table('', ('', 'Topic', 'Messages'), flows, numbers=1)),
+        card('Observations dropped', table('', ('Reason', 'Count'), drops, numbers=1)),
         class_='two',
     )
 
@@ -250,7 +206,7 @@ def _sources(report: Report) -> Html:
         [number(source[key]) if key == 'rate_hz' else source[key] for key in keys]
         for source in report['sources']
     ]
-    return _card('Recordings played', table('', heads, rows, numbers=2))
+    return card('Recordings played', table('', heads, rows, numbers=2))
 
 
 def _environment(report: Report) -> Html:
@@ -263,8 +219,8 @@ def _environment(report: Report) -> Html:
     ]
     return tag(
         'div',
-        _card('Machine and versions', table('', ('', ''), versions)),
-        _card('Processes', table('', ('Name', 'pid'), processes, numbers=1)),
+        card('Machine and versions', table('', ('', ''), versions)),
+        card('Processes', table('', ('Name', 'pid'), processes, numbers=1)),
         class_='two',
     )
 
@@ -272,11 +228,7 @@ def _environment(report: Report) -> Html:
 def _notes(report: Report) -> Html:
     if not report['notes']:
         return Html()
-    return _card('Notes', tag('ul', *(tag('li', note) for note in report['notes'])))
-
-
-def _card(title: str, *content: object) -> Html:
-    return tag('section', tag('h2', title), *content, class_='card')
+    return card('Notes', tag('ul', *(tag('li', note) for note in report['notes'])))
 
 
 SECTIONS: Final[tuple[Callable[[Report], Html], ...]] = (_counts, _sources, _environment, _notes)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping
 
-from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import TwistStamped, Vector3
 import numpy as np
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
@@ -21,7 +20,7 @@ def encode_action(command: Command, spec: PolicySpec, now_ns: int) -> msg.EndEff
     """Return an end-effector command, stamped now."""
     message = msg.EndEffectorAction(
         observation_stamp=to_time(command.observation_stamp_ns),
-        model_id=spec.model_id,
+        model_id=command.model_id or spec.model_id,
         sequence=command.sequence,
         gripper_opening=float(command.values[7]),
         terminate=command.terminate,
@@ -32,20 +31,6 @@ def encode_action(command: Command, spec: PolicySpec, now_ns: int) -> msg.EndEff
     message.delta.linear = _vector(command.values[1:4])
     message.delta.angular = _vector(command.values[4:7])
     return message
-
-
-def decode_action(message: msg.EndEffectorAction) -> FloatArray:
-    """Return the command as an action vector, in the order of an end-effector action."""
-    linear, angular = message.delta.linear, message.delta.angular
-    return np.array(
-        [
-            message.terminate,
-            linear.x, linear.y, linear.z,
-            angular.x, angular.y, angular.z,
-            message.gripper_opening,
-        ],
-        np.float32,
-    )  # fmt: skip
 
 
 def encode_twist(command: Command, spec: PolicySpec, now_ns: int) -> TwistStamped:
@@ -74,7 +59,7 @@ def encode_chunk(
     """Return a whole chunk, for people and recorders."""
     message = msg.ActionChunk(
         observation_stamp=to_time(chunk.timing.stamp_ns),
-        model_id=spec.model_id,
+        model_id=chunk.model_id or spec.model_id,
         sequence=sequence,
         rate_hz=float(spec.action.rate_hz),
         dimension_names=list(spec.action.names),
@@ -88,22 +73,30 @@ def encode_chunk(
 
 
 def encode_timing(
-    command: Command, timing: TimingRecord, spec: PolicySpec, now_ns: int
+    command: Command, timing: TimingRecord | None, spec: PolicySpec, now_ns: int
 ) -> msg.InferenceTiming:
-    """Return where the time of one command went."""
-    stages: dict[str, Duration] = {
-        stage: to_duration(timing.stages_ns.get(stage, 0)) for stage in STAGES
-    }
+    """Return where the time of one command went; without ``timing``, that it was a hold."""
+    model_id = command.model_id or spec.model_id
     message = msg.InferenceTiming(
-        observation_stamp=to_time(timing.stamp_ns),
-        model_id=spec.model_id,
+        model_id=model_id,
+        # Of a model that was swapped out since, the backend is not known here any more.
+        attention_backend=_backend(spec) if model_id == spec.model_id else '',
         sequence=command.sequence,
-        sensor_to_command=to_duration(timing.sensor_to_command_ns),
         warm_up=command.warm_up,
-        **stages,
+        hold=command.hold,
+        later_step=command.later_step,
     )
+    if timing is not None:
+        message.observation_stamp = to_time(timing.stamp_ns)
+        message.sensor_to_command = to_duration(timing.sensor_to_command_ns)
+        for stage in STAGES:
+            setattr(message, stage, to_duration(timing.stages_ns.get(stage, 0)))
     message.header.stamp = to_time(now_ns)
     return message
+
+
+def _backend(spec: PolicySpec) -> str:
+    return str(spec.attention.get('backend', ''))
 
 
 def counts_by_reason(counts: Mapping[str, int]) -> dict[str, list[str] | list[int]]:

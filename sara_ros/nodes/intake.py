@@ -7,7 +7,6 @@ import time
 from typing import Any, Final
 
 from geometry_msgs.msg import PoseStamped
-import numpy as np
 from rclpy.exceptions import NameValidationException
 from rclpy.node import Node
 from rclpy.subscription import Subscription
@@ -16,30 +15,17 @@ from sensor_msgs.msg import CompressedImage, Image, JointState, PointCloud2
 from sara_ros.core import ObservationError, ObservationSpec, ParameterError, PolicySpec
 from sara_ros.core.drops import DropCounter
 from sara_ros.core.errors import describe
-from sara_ros.core.observation import Array
 from sara_ros.core.observation_buffer import ObservationBuffer, Sample
+from sara_ros.decoding.observations import FUTURE_LIMIT_NS, check_stamp, decode
+from sara_ros.decoding.transforms import StaticTransforms
 from sara_ros.nodes import qos
-from sara_ros.nodes.image_codec import decode_compressed, decode_image
-from sara_ros.nodes.points_codec import decode_points
 from sara_ros.nodes.polled import PolledTopic
 from sara_ros.nodes.ros_time import NS, to_ns
-from sara_ros.nodes.state_codec import decode_joint_positions, decode_objects, decode_pose
-from sara_ros.nodes.transforms import StaticTransforms, transform_points
 from sara_ros_msgs.msg import ObjectStates
 
 LOG_PERIOD_SEC: Final = 2.0
 STATES: Final = ('joint_positions', 'pose', 'object_poses')
 """Kinds of small messages at a high rate; they are looked at when a driver needs them."""
-FUTURE_LIMIT_NS: Final = NS // 10
-
-
-def default_topic(need: ObservationSpec, spec: PolicySpec) -> str:
-    """Return the relative topic a need is read from unless a parameter names another one."""
-    if need.kind == 'image':
-        first = next(each.name for each in spec.observations if each.kind == 'image')
-        return 'image_raw' if need.name == first else f'{need.name}/image_raw'
-    fixed = {'points': 'points', 'joint_positions': 'joint_states', 'object_poses': 'objects'}
-    return fixed.get(need.kind, need.name)
 
 
 def message_type(need: ObservationSpec, topic: str) -> type:
@@ -162,8 +148,8 @@ class SensorIntake:
         """Decode one value for the buffer; False, counted by reason, if it cannot be used."""
         stamp_ns = to_ns(message.header.stamp)
         try:
-            self._check_stamp(need, stamp_ns, now_ns)
-            value = self._decode(need, message)
+            check_stamp(need, stamp_ns, now_ns)
+            value = decode(need, message, self._transforms)
         except ObservationError as err:
             self._refuse(need, err)
             return False
@@ -173,41 +159,6 @@ class SensorIntake:
         value.flags.writeable = False
         self._buffer.add(need.name, Sample(value, stamp_ns, now_ns, received_ns))
         return True
-
-    def _check_stamp(self, need: ObservationSpec, stamp_ns: int, now_ns: int) -> None:
-        if stamp_ns == 0:
-            raise ObservationError('zero_stamp', 'message has no stamp; set header.stamp')
-        age_ns = now_ns - stamp_ns
-        if age_ns > need.max_age_sec * NS:
-            raise ObservationError(
-                'late',
-                f'message is {age_ns / NS:.3f} s old, the limit is {need.max_age_sec:g} s; check '
-                'that both machines keep the same time, and use_sim_time when a bag is played',
-            )
-        if -age_ns > FUTURE_LIMIT_NS:
-            raise ObservationError(
-                'future',
-                f'message is stamped {-age_ns / NS:.3f} s ahead of this node; check that both '
-                'machines keep the same time, and use_sim_time',
-            )
-
-    def _decode(self, need: ObservationSpec, message: Any) -> Array:
-        if need.kind == 'image':
-            compressed = isinstance(message, CompressedImage)
-            return decode_compressed(message) if compressed else decode_image(message)
-        if need.kind == 'joint_positions':
-            return decode_joint_positions(message, need.names)
-        if need.kind == 'object_poses':
-            return decode_objects(message, need.names)
-        matrix = self._transforms.lookup(need.frame, message.header.frame_id)
-        if need.kind == 'points':
-            points = decode_points(message, need.names)
-            return points if matrix is None else transform_points(matrix, points)
-        if matrix is not None:
-            raise ObservationError(
-                'frame', f"pose is in '{message.header.frame_id}'; publish it in '{need.frame}'"
-            )
-        return np.asarray(decode_pose(message))
 
     def _refuse(self, need: ObservationSpec, err: ObservationError) -> None:
         self._drops.add(err.reason)

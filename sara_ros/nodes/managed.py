@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 from typing import Any
 
 from lifecycle_msgs.srv import ChangeState
@@ -54,11 +55,20 @@ class ManagedNode(LifecycleNode):
     def _answering(self, service: Service) -> Callable[[Any, Any], Any]:
         callback = service.callback
 
+        async def answer_later(request: Any, response: Any) -> Any:
+            try:
+                return await callback(request, response)
+            except Exception as err:
+                return self._failed(service, err)
+
         def answer(request: Any, response: Any) -> Any:
             try:
                 return callback(request, response)
             except Exception as err:
-                self.report_error(f'{service.srv_name} failed: {describe(err)}')
-                return service.srv_type.Response()
+                return self._failed(service, err)
 
-        return answer
+        return answer_later if iscoroutinefunction(callback) else answer
+
+    def _failed(self, service: Service, err: Exception) -> Any:
+        self.report_error(f'{service.srv_name} failed: {describe(err)}')
+        return service.srv_type.Response()

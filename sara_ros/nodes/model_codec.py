@@ -8,6 +8,7 @@ from sara_ros.core import CheckpointError
 from sara_ros.core.errors import describe
 from sara_ros.policies.checkpoint import StoredCheckpoint, list_models
 from sara_ros.policies.loading import load_policy, verify, warm_up
+from sara_ros.policies.watched_folder import VerifiedModel
 from sara_ros_msgs.msg import ModelInfo
 
 
@@ -30,6 +31,15 @@ def verify_model(models_dir: Path, model_id: str) -> ModelInfo:
     except Exception as err:
         info.error = describe(err)
     info.verified = not info.error
+    return info
+
+
+def describe_verified(model: VerifiedModel) -> ModelInfo:
+    """Return a model of a watched folder."""
+    if model.stored is None:
+        return ModelInfo(id=model.model_id, error=model.error)
+    info = _info(model.stored)
+    info.verified = True
     return info
 
 

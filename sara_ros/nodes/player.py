@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
-from threading import Event, Thread
 import time
 from typing import Any, Final
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped
 import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState, PointCloud2
-from std_srvs.srv import Trigger
 
 from sara_ros.core import ParameterError
 from sara_ros.evaluation.recordings import (
@@ -28,6 +24,7 @@ from sara_ros.evaluation.recordings import (
 from sara_ros.nodes import qos
 from sara_ros.nodes.image_codec import camera_info, encode_image
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
+from sara_ros.nodes.playback import PlaybackNode
 from sara_ros.nodes.points_codec import encode_points
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS
@@ -66,12 +63,8 @@ def open_recording(node: Node) -> Recording:
     return kinds[kind]()
 
 
-class PlayerNode(Node):
-    """
-    Plays a recording once ``~/play`` is called.
-
-    ``~/progress`` says how many messages went out on each topic, and 'finished' at the end.
-    """
+class PlayerNode(PlaybackNode):
+    """Plays a recording of steps at their rate."""
 
     def __init__(self, **kwargs: Any) -> None:
         """
@@ -82,10 +75,8 @@ class PlayerNode(Node):
         super().__init__('player', **kwargs)
         declare(self, PARAMETERS)
         self._recording = open_recording(self)
-        self._published: Counter[str] = Counter()
-        self._stopping = Event()
-        self._playing = Event()
-        self._thread = Thread(target=self._run, name='player', daemon=True)
+        self._steps = self._recording.steps()
+        self._first: Step | None = None
         self._outputs = {
             topic: self.create_publisher(kind, topic, qos.SENSOR)
             for topic, kind in (
@@ -93,38 +84,22 @@ class PlayerNode(Node):
                 ('points', PointCloud2), ('joint_states', JointState), ('ee_pose', PoseStamped),
             )
         }  # fmt: skip
-        self._progress = self.create_publisher(DiagnosticStatus, '~/progress', qos.LATCHED)
-        self._play = self.create_service(Trigger, '~/play', self._on_play)
-        self._thread.start()
+        self.start()
 
-    def close(self) -> None:
-        """Stop playing."""
-        self._stopping.set()
-        self._playing.set()
-        self._thread.join(timeout=5.0)
+    def prepare(self) -> None:
+        """Read the first step."""
+        self._first = next(self._steps, None)
 
-    def _on_play(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = not self._playing.is_set()
-        if not response.success:
-            response.message = 'the recording was played already; start another player'
-        self._playing.set()
-        return response
-
-    def _run(self) -> None:
-        steps = self._recording.steps()
-        # The first step opens files and decoders, which must not delay the second.
-        first = next(steps, None)
-        self._report('ready')
-        self._playing.wait()
+    def play(self) -> None:
+        """Publish one step after another."""
         period_ns = round(NS / self._recording.rate_hz)
         due_ns = time.monotonic_ns()
-        for step in chain([] if first is None else [first], steps):
-            if self._stopping.wait(max(due_ns - time.monotonic_ns(), 0) / NS):
+        for step in chain([] if self._first is None else [self._first], self._steps):
+            if not self.wait_until(due_ns):
                 return
             self._publish_step(step)
             # A step that was late is not made up for by a burst.
             due_ns = max(due_ns + period_ns, time.monotonic_ns())
-        self._report('finished')
 
     def _publish_step(self, step: Step) -> None:
         stamp_ns = int(self.get_clock().now().nanoseconds)
@@ -169,13 +144,7 @@ class PlayerNode(Node):
 
     def _publish(self, topic: str, message: Any) -> None:
         self._outputs[topic].publish(message)
-        self._published[topic] += 1
-
-    def _report(self, state: str) -> None:
-        counts = [KeyValue(key=topic, value=str(n)) for topic, n in self._published.items()]
-        self._progress.publish(
-            DiagnosticStatus(name=self.get_fully_qualified_name(), message=state, values=counts)
-        )
+        self.published[topic] += 1
 
 
 def main(args: list[str] | None = None) -> int:

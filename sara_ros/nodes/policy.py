@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 import time
 from typing import Any, Final
 
@@ -16,19 +17,27 @@ from trajectory_msgs.msg import JointTrajectory
 
 from sara_ros.core import ActionChunk, ParameterError, Policy, SaraError
 from sara_ros.core.drops import DropCounter
+from sara_ros.core.guard import SafetyGuard
+from sara_ros.core.limits import SafetyLimits, WorkspaceBox
 from sara_ros.core.observation_buffer import ObservationBuffer
 from sara_ros.core.resources import package_folder
-from sara_ros.core.run import RunLimits, RunResult, TerminationReason
+from sara_ros.core.run import RunLimits, RunResult, StopAction, TerminationReason
 from sara_ros.core.serving import Command, ServingLoop
+from sara_ros.decoding.observations import default_topic
+from sara_ros.decoding.transforms import StaticTransforms
 from sara_ros.nodes import command_codec as codec
 from sara_ros.nodes import qos
-from sara_ros.nodes.intake import SensorIntake, default_topic
+from sara_ros.nodes.intake import SensorIntake
 from sara_ros.nodes.managed import ManagedNode
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
+from sara_ros.nodes.pose_watch import PoseWatch
 from sara_ros.nodes.process import bring_up, run_node
+from sara_ros.nodes.process_usage import process_usage
 from sara_ros.nodes.ros_time import to_time
 from sara_ros.nodes.run_server import RunServer
-from sara_ros.nodes.transforms import StaticTransforms
+from sara_ros.nodes.swap_server import PARAMETERS as SWAP_PARAMETERS
+from sara_ros.nodes.swap_server import SwapServer
+from sara_ros.policies.candidate import ModelsFolder
 from sara_ros.policies.loading import load_policy, warm_up
 from sara_ros.policies.threads import limit_threads
 from sara_ros_msgs import msg
@@ -47,6 +56,22 @@ PARAMETERS: Final = (
                   low=0.05, high=60.0),
     ParameterSpec('startup_timeout_sec', 5.0, 'The same, before the first command of a run.',
                   low=0.0, high=60.0),
+    ParameterSpec('stop_action', 'zero_then_silence', 'What goes out when a run ends: '
+                  'zero_then_silence (one zero twist), or hold (until the next run).'),
+    ParameterSpec('dry_run', False, 'Publish commands below ~/dry_run only, so nothing moves; '
+                  'taken over when the node is configured.'),
+    ParameterSpec('action_limits', [''], "Bounds tighter than the model's: 'dimension low high' "
+                  "or 'dimension low high max_change' each, in its unit."),
+    ParameterSpec('max_step_change', 0.5, 'Largest change of a motion from one command to the '
+                  'next, as a share of its range; 1: no limit.', low=0.01, high=1.0),
+    ParameterSpec('workspace', '', "Box of the end effector in the actions' frame, lowest and "
+                  "highest corner: 'x y z x y z' (m); empty: none."),
+    ParameterSpec('ee_pose_topic', 'ee_pose', 'Where the robot reports the pose that the '
+                  'workspace is judged by (PoseStamped).'),
+    ParameterSpec('ee_pose_timeout_sec', 0.2, 'With a workspace, the arm holds without a pose '
+                  'for so long.', low=0.02, high=5.0),
+    ParameterSpec('arm_lag_sec', 0.1, 'Time the arm takes to carry out a command, for the '
+                  'workspace.', low=0.0, high=2.0),
     ParameterSpec('sync_timeout_sec', 0.02, 'Longest wait for sensors of the same instant.',
                   low=0.0, high=1.0),
     ParameterSpec('sync_slop_sec', 0.005, 'Stamps closer than this are the same instant.',
@@ -55,6 +80,7 @@ PARAMETERS: Final = (
                   'follow the phase of the sensors; 0: fixed phase.', low=0.0, high=0.1),
     ParameterSpec('static_transforms', [''], 'Fixed transforms where the clouds are not in the '
                   "policy's frame: 'target source x y z qx qy qz qw' each (m, unit quaternion)."),
+    *SWAP_PARAMETERS,
     ParameterSpec('autostart', True, 'Configure and activate without a lifecycle manager.',
                   read_only=True),
 )  # fmt: skip
@@ -66,7 +92,8 @@ class PolicyNode(ManagedNode):
 
     Configuring loads and warms up the model named by the parameters; activating subscribes to
     what its spec asks for. A goal of ``~/run_policy``, or an instruction on ``~/instruction``,
-    starts a run; ``~/stop`` ends it. Without a run nothing is published but the status.
+    starts a run; ``~/stop`` ends it. Without a run nothing is published but the status, and
+    holds where ``stop_action`` says so.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -80,6 +107,9 @@ class PolicyNode(ManagedNode):
         self._policy: Policy | None = None
         self._loop: ServingLoop | None = None
         self._intake: SensorIntake | None = None
+        self._pose_watch: PoseWatch | None = None
+        self._dry_run = False
+        self._last_reason = ''
         self._publishers_of_policy: list[Any] = []
         self._drops = DropCounter()
         self._last_error = ''
@@ -87,6 +117,7 @@ class PolicyNode(ManagedNode):
         self._chunk_sequence = 0
         self._status = self.create_publisher(msg.PolicyStatus, '~/status', qos.LATCHED)
         self._runs = RunServer(self, begin=self._begin_run, end=self._end_run)
+        self._swaps = SwapServer(self, lambda: self._loop)
         self._instruction = self.create_subscription(
             String, '~/instruction', self._on_instruction, qos.COMMAND
         )
@@ -106,7 +137,8 @@ class PolicyNode(ManagedNode):
         """Subscribe to the sensors and start the serving threads."""
         if not self.attempt('activate', self._activate):
             return TransitionCallbackReturn.FAILURE
-        self.get_logger().info(f"serving '{self._spec.model_id}'")
+        dry = ' as a dry run: commands go to ~/dry_run, nothing moves' if self._dry_run else ''
+        self.get_logger().info(f"serving '{self._spec.model_id}'{dry}")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -135,6 +167,10 @@ class PolicyNode(ManagedNode):
         """Hold still before the process ends."""
         self._deactivate(TerminationReason.SHUTDOWN, 'the node is shutting down')
 
+    def halt(self) -> None:
+        """End the run in progress at once, from any thread; the node stays active."""
+        self._end_run(TerminationReason.SHUTDOWN, 'the node is shutting down')
+
     def report_error(self, text: str) -> None:
         """Log an error and keep it for the status."""
         self._last_error = text
@@ -150,13 +186,15 @@ class PolicyNode(ManagedNode):
         self._last_error = ''
         started = time.monotonic()
         limit_threads(value(self, 'torch_threads'))
+        models_dir, device = self._models_dir(), value(self, 'device')
         policy = load_policy(
-            value(self, 'models_dir') or package_folder('models'),
+            models_dir,
             value(self, 'model'),
             attention_backend=value(self, 'attention_backend'),
-            device=value(self, 'device'),
+            device=device,
         )
         warm_up(policy)
+        policy = self._swaps.serve(policy, ModelsFolder(models_dir), device)
         self._policy = policy
         declare(self, [
             ParameterSpec(f'topics.{need.name}', default_topic(need, policy.spec),
@@ -167,23 +205,30 @@ class PolicyNode(ManagedNode):
         elapsed = time.monotonic() - started
         self.get_logger().info(f"'{policy.spec.model_id}' loaded and warm in {elapsed:.1f} s")
 
+    def _models_dir(self) -> Path:
+        return Path(value(self, 'models_dir') or package_folder('models'))
+
     def _create_publishers(self) -> None:
         create = self.create_lifecycle_publisher
+        self._dry_run = value(self, 'dry_run')
+        base = '~/dry_run' if self._dry_run else '~'
         self._chunk = create(msg.ActionChunk, '~/action_chunk', qos.COMMAND)
         self._timing = create(msg.InferenceTiming, '~/timing', qos.COMMAND)
         self._publishers_of_policy += [self._chunk, self._timing]
         if self._spec.action.kind == 'end_effector_delta':
+            action = create(msg.EndEffectorAction, f'{base}/action', qos.COMMAND)
             self._outputs: list[tuple[Any, Callable[..., Any]]] = [
-                (create(msg.EndEffectorAction, '~/action', qos.COMMAND), codec.encode_action),
-                (create(TwistStamped, '~/twist_cmd', qos.COMMAND), codec.encode_twist),
+                (action, codec.encode_action),
+                (create(TwistStamped, f'{base}/twist_cmd', qos.COMMAND), codec.encode_twist),
             ]
         else:
-            trajectory = create(JointTrajectory, '~/joint_trajectory', qos.COMMAND)
+            trajectory = create(JointTrajectory, f'{base}/joint_trajectory', qos.COMMAND)
             self._outputs = [(trajectory, codec.encode_trajectory)]
         self._publishers_of_policy += [publisher for publisher, _ in self._outputs]
 
     def _release(self) -> None:
         """Forget the model and what was made for it."""
+        self._swaps.close('the model was released')
         for publisher in self._publishers_of_policy:
             self.destroy_lifecycle_publisher(publisher)
         self._publishers_of_policy.clear()
@@ -207,9 +252,13 @@ class PolicyNode(ManagedNode):
             slop_sec=value(self, 'sync_slop_sec'),
             sync_timeout_sec=value(self, 'sync_timeout_sec'),
         )
+        guard = self._guard(policy)
         loop = ServingLoop(
-            policy, buffer, self, self._drops, max_slew=value(self, 'command_max_slew')
-        )
+            policy, buffer, self, self._drops,
+            guard=guard,
+            stop_action=StopAction.parse(value(self, 'stop_action')),
+            max_slew=value(self, 'command_max_slew'),
+        )  # fmt: skip
         topics = {
             need.name: value(self, f'topics.{need.name}') for need in policy.spec.observations
         }
@@ -217,17 +266,48 @@ class PolicyNode(ManagedNode):
             self, policy.spec, buffer, self._drops,
             topics=topics, transforms=transforms, wanted=lambda: loop.run is not None,
         )  # fmt: skip
+        try:
+            self._watch_pose(guard)
+        except ParameterError:
+            self._intake.close()
+            self._intake = None
+            raise
         self._loop = loop
         self._last_action = []
+        self._last_reason = ''
+        self._swaps.resume(loop)
         loop.start()
+
+    def _guard(self, policy: Policy) -> SafetyGuard:
+        workspace = WorkspaceBox.parse(
+            value(self, 'workspace'),
+            pose_timeout_sec=value(self, 'ee_pose_timeout_sec'),
+            lag_sec=value(self, 'arm_lag_sec'),
+        )
+        limits = SafetyLimits.of(
+            policy.spec.action,
+            entries=value(self, 'action_limits'),
+            max_change=value(self, 'max_step_change'),
+            workspace=workspace,
+        )
+        return SafetyGuard(policy.spec.action, limits)
+
+    def _watch_pose(self, guard: SafetyGuard) -> None:
+        if guard.pose_ns is not None:
+            self._pose_watch = PoseWatch(
+                self, value(self, 'ee_pose_topic'),
+                frame=self._spec.action.frame, guard=guard, drops=self._drops,
+            )  # fmt: skip
 
     def _deactivate(self, reason: TerminationReason, message: str) -> None:
         if self._loop is not None:
             self._loop.stop(reason, message)
         if self._intake is not None:
             self._intake.close()
+        if self._pose_watch is not None:
+            self._pose_watch.close()
         self._publish_status()
-        self._loop = self._intake = None
+        self._loop = self._intake = self._pose_watch = None
 
     def command(self, command: Command) -> None:
         """Publish one command and its timing; called from the command timer."""
@@ -235,9 +315,8 @@ class PolicyNode(ManagedNode):
         for publisher, encode in self._outputs:
             publisher.publish(encode(command, self._spec, now_ns))
         self._last_action = command.values
-        if command.timing is not None:
-            timing = command.timing.mark('publish', time.monotonic_ns())
-            self._timing.publish(codec.encode_timing(command, timing, self._spec, now_ns))
+        timing = command.timing and command.timing.mark('publish', time.monotonic_ns())
+        self._timing.publish(codec.encode_timing(command, timing, self._spec, now_ns))
 
     def chunk(self, chunk: ActionChunk) -> None:
         """Publish a chunk; called from the policy's worker thread."""
@@ -247,6 +326,7 @@ class PolicyNode(ManagedNode):
 
     def finished(self, result: RunResult) -> None:
         """Log the end of a run; called from any serving thread."""
+        self._last_reason = result.reason.value
         text = f'run ended: {result.reason.value}: {result.message} ({result.commands} commands)'
         if result.reason is TerminationReason.MODEL_ERROR:
             self.report_error(text)
@@ -294,6 +374,9 @@ class PolicyNode(ManagedNode):
         message = msg.PolicyStatus(
             state=self.state_label,
             last_error=self._last_error,
+            last_termination_reason=self._last_reason,
+            dry_run=self._dry_run,
+            **process_usage(),
             **codec.counts_by_reason(self._drops.counts()),
         )
         message.header.stamp = to_time(self._now_ns())
@@ -301,6 +384,7 @@ class PolicyNode(ManagedNode):
             message.model_id = self._spec.model_id
             message.kind, message.learned = self._spec.kind, self._spec.learned
             message.attention_backend = str(self._spec.attention.get('backend', ''))
+            message.rate_hz = float(self._spec.action.rate_hz)
         if run is not None:
             message.instruction = run.instruction
             elapsed_sec = run.elapsed_sec(time.monotonic_ns())
@@ -314,6 +398,8 @@ class PolicyNode(ManagedNode):
             message.commands_published = loop.sequence
             message.holds = loop.holds
             message.clipped_values = loop.guard.clipped_values
+            clips = loop.guard.counts()
+            message.clip_reasons, message.clip_counts = list(clips), list(clips.values())
             message.deadline_misses = loop.deadline_misses
         self._status.publish(message)
 

@@ -19,6 +19,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from sara_ros.core import ParameterError, SaraError
+from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.errors import describe
 
 CLOSE_TIMEOUT_SEC: Final = 5.0
@@ -28,7 +29,11 @@ SWITCH_INTERVAL_SEC: Final = 0.0005
 
 
 class ClosableNode(Protocol):
-    """A node that can stop what it controls before it is destroyed."""
+    """
+    A node that can stop what it controls before it is destroyed.
+
+    One that moves a robot also has ``halt()``, which any thread may call.
+    """
 
     def close(self) -> None:
         """Stop threads and leave the robot still."""
@@ -48,6 +53,7 @@ def run_node(create: Callable[[], Node], arguments: list[str] | None = None) -> 
     try:
         # The threads of a node hand the interpreter over within a fraction of a millisecond.
         sys.setswitchinterval(SWITCH_INTERVAL_SEC)
+        keep_freed_memory()
         _init(arguments)
         node = create()
         gc.freeze()  # what lives as long as the node need not be searched for garbage
@@ -84,6 +90,9 @@ def _spin(node: Node, stop: SimpleQueue[None]) -> int:
     thread = Thread(target=spin, name='executor', daemon=True)
     thread.start()
     stop.get()
+    halt = getattr(node, 'halt', None)
+    if halt is not None:
+        halt()  # the robot does not wait for a callback that is still running
     _close(node, executor, thread)
     executor.shutdown(timeout_sec=1.0)
     thread.join(timeout=2.0)

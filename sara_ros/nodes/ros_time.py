@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from builtin_interfaces.msg import Duration, Time
 
-NS: Final = 1_000_000_000
+from sara_ros.decoding.stamps import NS, to_ns
 
 
 def to_time(stamp_ns: int) -> Time:
@@ -19,6 +17,4 @@ def to_duration(duration_ns: int) -> Duration:
     return Duration(sec=duration_ns // NS, nanosec=duration_ns % NS)
 
 
-def to_ns(message: Time | Duration) -> int:
-    """Return a stamp or a duration in nanoseconds."""
-    return int(message.sec) * NS + int(message.nanosec)
+__all__ = ['NS', 'to_duration', 'to_ns', 'to_time']

@@ -13,11 +13,11 @@ from std_msgs.msg import Bool
 from trajectory_msgs.msg import JointTrajectory
 
 from sara_ros.core import STAGES
+from sara_ros.decoding.images import Rgb, decode_image
+from sara_ros.decoding.points import decode_picture
 from sara_ros.evaluation.frame_ledger import FrameLedger
 from sara_ros.evaluation.samples import CommandSample
 from sara_ros.nodes import qos
-from sara_ros.nodes.image_codec import Rgb, decode_image
-from sara_ros.nodes.points_codec import decode_picture
 from sara_ros.nodes.polled import PolledTopic
 from sara_ros.nodes.ros_time import NS, to_ns
 from sara_ros_msgs import msg
@@ -100,6 +100,8 @@ class SessionRecorder:
             self._samples[key] = self._sample(message, hold=message.hold)
 
     def _on_timing(self, message: msg.InferenceTiming) -> None:
+        if message.hold or message.later_step:
+            return  # the action itself says as much
         stages_ms = {stage: to_ns(getattr(message, stage)) * 1e-6 for stage in STAGES}
         self._samples[self.episode, int(message.sequence)] = self._sample(
             message,

@@ -16,8 +16,8 @@ from std_msgs.msg import Bool
 
 from sara_ros.core import SaraError
 from sara_ros.core.errors import describe
+from sara_ros.decoding.actions import decode_action
 from sara_ros.nodes import qos
-from sara_ros.nodes.command_codec import decode_action
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_ns, to_time
@@ -38,7 +38,7 @@ PARAMETERS: Final = (
     ParameterSpec('wrist_size_px', 128, 'Wrist camera width and height.', low=16, high=480),
     ParameterSpec('points_width_px', 160, 'Depth image width behind the points.',
                   low=16, high=640),
-    ParameterSpec('command_expiry_sec', 0.2, 'Commands older than this do not move the arm.',
+    ParameterSpec('command_expiry_sec', 0.1, 'Commands older than this do not move the arm.',
                   low=0.01, high=5.0),
     ParameterSpec('action_topic', 'policy/action', 'Where the commands come from.'),
 )  # fmt: skip
@@ -132,17 +132,18 @@ class SimulatorNode(Node):
         self._success.publish(Bool(data=True))
 
     def _on_action(self, message: EndEffectorAction) -> None:
+        self._jobs.append(lambda: self._obey(message))
+
+    def _obey(self, message: EndEffectorAction) -> None:
+        """Carry a command out unless it waited for too long, on its way or in this process."""
         age_ns = time.time_ns() - to_ns(message.header.stamp)
-        if age_ns > self._expiry_ns:
+        if abs(age_ns) > self._expiry_ns:
             self._expired += 1
             self.get_logger().warning(
                 f'command {message.sequence} is {age_ns / NS:.3f} s old and was not obeyed '
                 '(command_expiry_sec)', throttle_duration_sec=2.0,
             )  # fmt: skip
             return
-        self._jobs.append(lambda: self._obey(message))
-
-    def _obey(self, message: EndEffectorAction) -> None:
         try:
             self._world.apply(decode_action(message))
         except SaraError as err:

@@ -13,7 +13,7 @@ import tempfile
 from typing import Any, Final
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save_file
 import torch
 from torch import Tensor, nn
 
@@ -101,6 +101,8 @@ def read(models_dir: Path, model_id: str) -> StoredCheckpoint:
     :raises CheckpointError: when the folder or the file is missing, or says something impossible.
     """
     folder = model_folder(models_dir, model_id)
+    for part in (folder, folder / POLICY_FILE, folder / WEIGHTS_FILE):
+        _refuse_outside(part, models_dir)
     if not folder.is_dir():
         known = ', '.join(entry.name for entry in _folders(models_dir)) or 'none'
         raise CheckpointError(f"model '{model_id}' not found in {models_dir}; it has: {known}")
@@ -134,12 +136,17 @@ def add_metrics(models_dir: Path, model_id: str, metrics: Mapping[str, Any]) -> 
 def list_models(models_dir: Path) -> list[ModelEntry]:
     """Return an entry for each model folder by name; broken ones with what is wrong."""
     entries = []
-    for folder in _folders(models_dir):
+    for name in model_names(models_dir):
         try:
-            entries.append(ModelEntry(folder.name, read(models_dir, folder.name)))
+            entries.append(ModelEntry(name, read(models_dir, name)))
         except CheckpointError as err:
-            entries.append(ModelEntry(folder.name, None, str(err)))
+            entries.append(ModelEntry(name, None, str(err)))
     return entries
+
+
+def model_names(models_dir: Path) -> list[str]:
+    """Return the names of the folders below ``models_dir`` in order, hidden ones left out."""
+    return [folder.name for folder in _folders(models_dir)]
 
 
 def load_into(network: nn.Module, stored: StoredCheckpoint) -> None:
@@ -190,6 +197,13 @@ def model_folder(models_dir: Path, model_id: str) -> Path:
             f'model id {model_id!r} is not a plain folder name; no separators, no leading dot'
         )
     return models_dir / model_id
+
+
+def _refuse_outside(path: Path, models_dir: Path) -> None:
+    if not path.resolve().is_relative_to(models_dir.resolve()):
+        raise CheckpointError(
+            f'{path} leads outside {models_dir}, to {path.resolve()}; copy the model there instead'
+        )
 
 
 def _folders(models_dir: Path) -> list[Path]:
@@ -281,15 +295,19 @@ def _load_weights(folder: Path, weights: Mapping[str, Any]) -> dict[str, Tensor]
     path = folder / str(weights['file'])
     if not path.is_file():
         raise CheckpointError(f"model '{folder.name}': {path} is missing")
-    found = sha256_of(path)
+    try:
+        data = path.read_bytes()  # once, so that what is loaded is what was hashed
+    except OSError as err:
+        raise CheckpointError(f"model '{folder.name}': cannot read {path}: {err}") from err
+    found = hashlib.sha256(data).hexdigest()
     if found != weights['sha256']:
         raise CheckpointError(
             f"model '{folder.name}': {path.name} has SHA-256 {found[:12]}..., {POLICY_FILE} "
             f'states {str(weights["sha256"])[:12]}...; the file was changed, restore it'
         )
     try:
-        tensors: dict[str, Tensor] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as err:
+        tensors: dict[str, Tensor] = load(data)
+    except (SafetensorError, ValueError) as err:
         message = f"model '{folder.name}': {path.name} is not a safetensors file: {err}"
         raise CheckpointError(message) from err
     _refuse_nan(tensors, folder.name)

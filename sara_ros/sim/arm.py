@@ -69,11 +69,17 @@ class ArmController:
         """
         Move the target by one action; it stays there until the next.
 
+        An action without motion stops the arm where it is, also half way through the one before.
+
         :raises ActionError: when the action does not have eight finite numbers.
         """
         values = np.asarray(action, np.float64)
         if values.shape != (8,) or not np.isfinite(values).all():
             raise ActionError(f'expected an action of 8 finite numbers, got {action!r}')
+        self.grip(float(values[7]))
+        if not values[1:7].any():
+            self._target, self._periods_left = self._reference, 1
+            return
         translation = np.clip(values[1:4], -MAX_STEP_M, MAX_STEP_M)
         rotation = np.clip(values[4:7], -MAX_STEP_RAD, MAX_STEP_RAD)
         wanted = mink.SE3.from_rotation_and_translation(
@@ -82,7 +88,6 @@ class ArmController:
         )
         self._target = within(near(wanted, self.measured()))
         self._periods_left = _PERIODS_PER_ACTION
-        self.grip(float(values[7]))
 
     def grip(self, opening: float) -> None:
         """Command a gripper opening (0 closed, 1 open)."""

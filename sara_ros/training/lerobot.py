@@ -1,9 +1,10 @@
-"""Recordings in LeRobot v2.1 layout: parquet states and actions, and videos by camera."""
+"""Recordings in LeRobot layout: parquet states and actions, and videos by camera."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-import pyarrow.parquet as parquet
 
 from sara_ros.core import ParameterError
+from sara_ros.training.lerobot_layout import LAYOUTS, Layout
 
 Floats = NDArray[np.float32]
 
@@ -44,8 +45,9 @@ class LeRobotRecording:
         self.root = root
         self._info = _read_json(root / 'meta' / 'info.json')
         version = self._info.get('codebase_version')
-        if version != 'v2.1':
-            raise ParameterError(f"{root}: LeRobot version is '{version}'; v2.1 is supported")
+        if version not in LAYOUTS:
+            known = ' and '.join(LAYOUTS)
+            raise ParameterError(f"{root}: LeRobot version is '{version}'; {known} are supported")
         self.fps = float(self._info['fps'])
         self._features: dict[str, Any] = self._info['features']
         videos = [name for name, item in self._features.items() if item['dtype'] == 'video']
@@ -53,11 +55,13 @@ class LeRobotRecording:
         if self.camera not in videos:
             known = ', '.join(videos) or 'none'
             raise ParameterError(f"{root}: no camera '{self.camera}'; it has: {known}")
-        self._tasks = _read_tasks(root / 'meta' / 'tasks.jsonl')
+        self._layout: Layout = LAYOUTS[str(version)](root, self._info)
+        self._tasks = self._layout.tasks()
 
     def names(self, feature: str) -> tuple[str, ...]:
         """Return the dimension names of ``observation.state`` or ``action``."""
         names = self._features[feature]['names']
+        names = list(names.values()) if isinstance(names, dict) else names
         flat = names[0] if len(names) == 1 and isinstance(names[0], list) else names
         return tuple(str(name) for name in flat)
 
@@ -67,10 +71,12 @@ class LeRobotRecording:
 
         :raises ParameterError: when there is none.
         """
-        count = int(self._info['total_episodes'])
-        found = [index for index in range(count) if self._path('data_path', index).exists()]
+        described = self._layout.described()
+        found = [index for index in described if self._layout.data_path(index).exists()]
         if not found:
-            raise ParameterError(f'{self.root}: none of {count} episodes has its parquet file')
+            raise ParameterError(
+                f'{self.root}: none of {len(described)} episodes has its parquet file'
+            )
         return found
 
     def episode(self, index: int) -> Episode:
@@ -79,8 +85,8 @@ class LeRobotRecording:
 
         :raises ParameterError: for wrong shapes and for values that are not finite.
         """
-        path = self._path('data_path', index)
-        table = parquet.read_table(path)
+        path = self._layout.data_path(index)
+        table = self._layout.table(index)
         tasks = table['task_index'].to_pylist()
         return Episode(
             index=index,
@@ -109,25 +115,19 @@ class LeRobotRecording:
         """
         import av
 
-        path = self._path('video_path', index)
+        part = self._layout.video(index, self.camera)
+        path = part.path
         if not path.exists():
             raise ParameterError(f'{path} is missing; the recording is not complete')
         stated = tuple(self._features[self.camera]['shape'][:2])
         with av.open(str(path)) as container:
-            for frame in container.decode(video=0):
+            for frame in islice(_from(container, part.start_sec, self.fps), part.frames):
                 if (frame.height, frame.width) != stated:
                     raise ParameterError(
                         f'{path}: frames are {frame.width}x{frame.height}, meta states '
                         f'{stated[1]}x{stated[0]}'
                     )
                 yield frame.to_ndarray(format='rgb24').astype(np.uint8, copy=False)
-
-    def _path(self, kind: str, index: int) -> Path:
-        chunk = index // int(self._info['chunks_size'])
-        relative = str(self._info[kind]).format(
-            episode_chunk=chunk, episode_index=index, video_key=self.camera
-        )
-        return self.root / relative
 
     def _matrix(self, table: Any, name: str, path: Path) -> Floats:
         size = int(self._features[name]['shape'][0])
@@ -155,8 +155,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _read_tasks(path: Path) -> dict[int, str]:
-    if not path.exists():
-        return {}
-    rows = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines() if line]
-    return {int(row['task_index']): str(row['task']) for row in rows}
+def _from(container: Any, start_sec: float, fps: float) -> Iterator[Any]:
+    """Yield the frames from ``start_sec`` on; the key frame before it is decoded as well."""
+    stream = container.streams.video[0]
+    if start_sec > 0:
+        container.seek(round(start_sec / stream.time_base), stream=stream)
+    # Half a frame: stamps are rounded to the time base of the stream.
+    first_sec = start_sec - 0.5 / fps
+    return (frame for frame in container.decode(stream) if (frame.time or 0.0) >= first_sec)

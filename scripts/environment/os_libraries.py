@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import json
 import os
 import shutil
 import sys
 
 from environment.console import clean_environment, run, say
 from environment.errors import BootstrapError
+from environment.paths import ROOT
 from environment.prerequisites import install_command, missing_parts
 
 _SHARED_MEMORY = '/dev/shm'
 # Five processes with the segment of config/fastdds.xml.
 _NEEDED_MIB = 5 * 34
 
-# Library to load -> Debian package. All but the first are what open3d links against.
+# Library to load -> Debian package; `sara-ros doctor` reads the same file.
 LIBRARIES = {
-    'libOSMesa.so.8': 'libosmesa6',
-    'libusb-1.0.so.0': 'libusb-1.0-0',
-    'libGL.so.1': 'libgl1',
-    'libEGL.so.1': 'libegl1',
-    'libX11.so.6': 'libx11-6',
-    'libudev.so.1': 'libudev1',
-    'libidn2.so.0': 'libidn2-0',
-    'libgomp.so.1': 'libgomp1',
+    library: entry['package']
+    for library, entry in json.loads((ROOT / 'config' / 'os_libraries.json').read_text()).items()
 }
 
 

@@ -120,3 +120,33 @@ def test_a_restart_during_a_tick_is_not_moved_on_by_a_period():
 
 def test_a_timer_that_never_started_stops():
     CommandTimer(CommandSchedule(NS, start_ns=0), lambda _: None, monotonic_ns=FakeClock()).stop()
+
+
+def test_a_reserve_moves_the_ticks_that_much_later_and_back():
+    """Chunks wait longer by the reserve; every period stays within the slew, so none is lost."""
+    schedule = CommandSchedule(PERIOD_NS, start_ns=0)
+    arrivals = arrivals_at(int(0.3 * PERIOD_NS), 0, count=1200)
+    reserve_ns = int(0.7 * PERIOD_NS)
+    ends = {400: 0, 700: reserve_ns, 1100: 0}
+    waits, ticks = [], []
+    for end, reserve in ends.items():
+        schedule.reserve(reserve)
+        upto = [each for each in arrivals if each < end * PERIOD_NS]
+        arrivals = arrivals[len(upto) :]
+        more_ticks, more_waits = simulate(upto, schedule, end * PERIOD_NS)
+        assert schedule.reserved
+        ticks.extend(more_ticks)
+        waits.append(np.median(more_waits[-50:]))
+    assert waits[1] - waits[0] == pytest.approx(reserve_ns, abs=1_500_000)
+    assert waits[2] == pytest.approx(waits[0], abs=1_500_000)
+    periods = np.diff(ticks)
+    assert np.abs(periods - PERIOD_NS).max() <= PERIOD_NS * 0.02
+
+
+def test_a_fixed_phase_reserves_nothing():
+    schedule = CommandSchedule(PERIOD_NS, start_ns=0, max_slew=0.0)
+    schedule.reserve(PERIOD_NS // 2)
+    assert schedule.reserved
+    before = schedule.next_ns
+    schedule.advance(before)
+    assert schedule.next_ns == before + PERIOD_NS

@@ -50,6 +50,22 @@ def test_while_the_model_works_only_the_chunk_can_be_late():
     assert overdue(run, 2.5, inferring=True) is TerminationReason.NO_FRESH_CHUNK
 
 
+@pytest.mark.parametrize(
+    ('pose_sec', 'seconds', 'reason'),
+    [
+        (None, 0.9, None), (0.5, 1.4, None), (0.5, 1.6, TerminationReason.NO_FRESH_OBSERVATION),
+        (-5.0, 0.9, None), (-5.0, 1.1, TerminationReason.NO_FRESH_OBSERVATION),
+    ],
+)  # fmt: skip
+def test_a_pose_that_the_workspace_needs_is_watched(pose_sec, seconds, reason):
+    run = start(chunk_timeout_sec=60.0)
+    run.observed_ns = run.started_ns + int(seconds * NS)
+    pose_ns = None if pose_sec is None else run.started_ns + int(pose_sec * NS)
+    ended = run.overdue(run.started_ns + int(seconds * NS), inferring=False, pose_ns=pose_ns)
+    assert (ended and ended[0]) == reason
+    assert ended is None or 'no end-effector pose for 1.10 s' in ended[1]
+
+
 def test_messages_name_the_limit():
     run = start(timeout_sec=0.25)
     _, message = run.overdue(run.started_ns + NS, inferring=False)

@@ -23,7 +23,9 @@ import numpy as np
 import pytest
 
 from sara_ros.core import ActionChunk, ObservationError, ParameterError
-from sara_ros.core.run import RunLimits, TerminationReason
+from sara_ros.core.guard import SafetyGuard
+from sara_ros.core.limits import SafetyLimits, WorkspaceBox
+from sara_ros.core.run import RunLimits, StopAction, TerminationReason
 from sara_ros.core.serving import WARM_UP_COMMANDS
 
 PERIOD_SEC = 1 / RATE_HZ
@@ -167,10 +169,11 @@ def test_steps_of_a_chunk_follow_each_other_and_late_ones_are_left_out():
     fresh = [command for command in bench.sink.commands if not command.hold]
     steps = [round(float(command.values[1]) * 100) for command in fresh]
     assert steps[:2] == [0, 1]
-    starts = [step for step, command in zip(steps, fresh, strict=True) if command.timing]
+    starts = [step for step, command in zip(steps, fresh, strict=True) if not command.later_step]
     assert any(start >= 1 for start in starts[1:])  # steps went out meanwhile
     for before, after in pairwise(fresh):
-        if after.timing is None:
+        assert after.timing.stamp_ns == after.observation_stamp_ns
+        if after.later_step:
             assert after.values[1] == pytest.approx(before.values[1] + 0.01)
             assert after.observation_stamp_ns == before.observation_stamp_ns
 
@@ -328,3 +331,48 @@ def test_limits_that_cannot_be_kept_are_refused(timeout_sec):
     """A timeout of NaN once meant no timeout at all."""
     with pytest.raises(ParameterError, match='timeout_sec is'):
         RunLimits(timeout_sec=timeout_sec)
+
+
+def test_holds_go_on_where_the_stop_action_says_so():
+    """They bridge the time between two runs, and end with the loop."""
+    with Bench(stop_action=StopAction.HOLD) as bench:
+        bench.run(max_steps=2)
+        sent = len(bench.sink.commands)
+        until(lambda: len(bench.sink.commands) > sent + 5)
+        assert all(command.hold for command in bench.sink.commands[sent:])
+        bench.policy.answer = lambda _: time.sleep(0.2)  # the next run has nothing to say yet
+        bench.begin('two')
+        sent = len(bench.sink.commands)
+        until(lambda: len(bench.sink.commands) > sent + 3)
+        bench.loop.stop(TerminationReason.DEACTIVATED, 'stopped')
+        sent = len(bench.sink.commands)
+        time.sleep(4 * PERIOD_SEC)
+        assert len(bench.sink.commands) == sent
+    commands = bench.sink.commands
+    assert [command.sequence for command in commands] == list(range(len(commands)))
+    assert not any(command.values[1:7].any() for command in commands if command.hold)
+
+
+def test_a_hang_in_reset_is_blamed_on_the_model():
+    release = Event()
+    with Bench(FakePolicy(on_reset=release.wait)) as bench:
+        result = bench.run(chunk_timeout_sec=0.3, observation_timeout_sec=0.2)
+        release.set()
+    assert result.reason is TerminationReason.NO_FRESH_CHUNK
+
+
+def test_a_run_waits_for_the_pose_its_workspace_needs_and_ends_without_one():
+    spec = policy_spec().action
+    box = WorkspaceBox.parse('0 0 0 1 1 1')
+    guard = SafetyGuard(spec, SafetyLimits.of(spec, workspace=box))
+    with Bench(guard=guard) as bench:
+        result = bench.run(observation_timeout_sec=0.3)
+        assert result.reason is TerminationReason.NO_FRESH_OBSERVATION
+        assert 'no end-effector pose' in result.message
+        assert bench.sink.commands == []
+        bench.begin(observation_timeout_sec=0.3)
+        guard.saw_pose(np.full(3, 0.5, np.float32), time.monotonic_ns())
+        until(lambda: bench.sink.results[1:])
+    moving = [command for command in bench.sink.commands if command.values[1:7].any()]
+    assert 0 < len(moving) <= 0.2 * RATE_HZ + 1  # until the pose is too old
+    assert guard.counts()['no_pose'] > 0

@@ -11,6 +11,7 @@ rclpy = pytest.importorskip('rclpy')
 pytest.importorskip('sara_ros_msgs')
 
 NUMBERS = count(1)
+PATIENT = {'observation_timeout_sec': 60.0, 'chunk_timeout_sec': 60.0}
 
 
 @pytest.fixture(scope='module')
@@ -52,3 +53,45 @@ def space(station):
     station.namespace = f'/space_{next(NUMBERS)}'
     yield station.namespace
     station.namespace = ''
+
+
+@pytest.fixture
+def serve(context, station, space, monkeypatch):
+    """Return a function that activates a policy node and returns its host and its client."""
+    from nodes.host import ACTIVATE, CONFIGURE, Host
+
+    from sara_ros.nodes.policy import PolicyNode
+
+    hosts = []
+
+    def start(policy, **parameters):
+        monkeypatch.setattr('sara_ros.nodes.policy.load_policy', lambda *_, **__: policy)
+        host = Host(context, PolicyNode, namespace=space, **{**PATIENT, **parameters})
+        hosts.append(host)
+        client = station.policy()
+        assert station.transition(CONFIGURE)
+        assert station.transition(ACTIVATE)
+        return host, client
+
+    yield start
+    for host in hosts:
+        host.__exit__()
+
+
+@pytest.fixture
+def manager(context, space):
+    """Return a function that makes a model manager with short periods."""
+    from nodes.host import Host
+
+    from sara_ros.nodes.model_manager import ModelManagerNode
+
+    hosts = []
+    quick = {'summary_period_sec': 0.1, 'stale_sec': 0.5, 'export_flush_sec': 0.1}
+
+    def start(**parameters):
+        hosts.append(Host(context, ModelManagerNode, namespace=space, **{**quick, **parameters}))
+        return hosts[-1]
+
+    yield start
+    for host in hosts:
+        host.__exit__()

@@ -60,7 +60,7 @@ class Host:
         self._executor.shutdown(timeout_sec=2.0)
         self._thread.join(timeout=5.0)
         self.node.destroy_node()
-        assert self.errors == []
+        assert not self.errors, self.errors
 
     def on_executor(self, call):
         """Return ``call()`` as the executor's thread makes it."""

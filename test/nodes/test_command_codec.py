@@ -20,9 +20,9 @@ from sara_ros.core import (
     TimingRecord,
 )
 from sara_ros.core.serving import Command
+from sara_ros.decoding.actions import decode_action
 from sara_ros.nodes.command_codec import (
     counts_by_reason,
-    decode_action,
     encode_action,
     encode_chunk,
     encode_timing,

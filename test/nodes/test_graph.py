@@ -16,9 +16,9 @@ from geometry_msgs.msg import PoseStamped  # noqa: E402
 from nodes.host import until  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
+from sara_ros.decoding.states import decode_objects  # noqa: E402
 from sara_ros.nodes import qos  # noqa: E402
 from sara_ros.nodes.ros_time import to_time  # noqa: E402
-from sara_ros.nodes.state_codec import decode_objects  # noqa: E402
 from sara_ros.sim.scene import OBJECTS  # noqa: E402
 from sara_ros_msgs.msg import EndEffectorAction, ObjectStates, TimingSummary  # noqa: E402
 from sara_ros_msgs.srv import ListModels, ResetScene  # noqa: E402

@@ -16,12 +16,8 @@ from nodes.pictures import PNG_BOMB
 from sensor_msgs.msg import CompressedImage, Image
 
 from sara_ros.core import ObservationError
-from sara_ros.nodes.image_codec import (
-    camera_info,
-    decode_compressed,
-    decode_image,
-    encode_image,
-)
+from sara_ros.decoding.images import decode_compressed, decode_image
+from sara_ros.nodes.image_codec import camera_info, encode_image
 
 RGB = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
 
@@ -131,6 +127,22 @@ def test_garbage_is_refused(data):
     with pytest.raises(ObservationError, match="format 'jpeg' with") as err:
         decode_compressed(compressed(data))
     assert err.value.reason == 'malformed'
+
+
+def test_what_claims_more_than_it_holds_never_reaches_opencv(monkeypatch):
+    """A PNG of 180 bytes whose chunk claimed 3 GB once took 3 s and the memory of it."""
+    good = cv2.imencode('.png', np.zeros((6, 8, 3), np.uint8))[1].tobytes()
+    large = cv2.imencode('.jpg', np.zeros((6, 8, 3), np.uint8))[1].tobytes()
+    place = large.index(b'\xff\xc0') + 5
+    bad = [
+        good[:33] + b'\xc7\x06\x00\x7b' + good[37:],
+        good[:-5],
+        large[:place] + b'\xff\xf0\xff\xf0' + large[place + 4 :],
+    ]
+    monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('decoded'))
+    for data in bad:
+        with pytest.raises(ObservationError):
+            decode_compressed(compressed(data))
 
 
 @given(st.binary(max_size=200))

@@ -16,11 +16,8 @@ from nodes.clouds import XYZ, cloud, records
 from sensor_msgs.msg import PointCloud2
 
 from sara_ros.core import ObservationError
-from sara_ros.nodes.points_codec import (
-    decode_picture,
-    decode_points,
-    encode_points,
-)
+from sara_ros.decoding.points import decode_picture, decode_points
+from sara_ros.nodes.points_codec import encode_points
 
 DATA = Path(__file__).resolve().parents[3] / 'shared' / 'data'
 RGB = ('red', 'green', 'blue')

@@ -18,6 +18,7 @@ rclpy = pytest.importorskip('rclpy')
 
 from action_msgs.msg import GoalStatus  # noqa: E402
 from geometry_msgs.msg import PoseStamped, TwistStamped  # noqa: E402
+from nodes.cameras import PICTURE, Camera, picture, stamped  # noqa: E402
 from nodes.clouds import cloud, records  # noqa: E402
 from nodes.host import ACTIVATE, CLEANUP, CONFIGURE, DEACTIVATE, Host, until  # noqa: E402
 from nodes.pictures import PNG_BOMB  # noqa: E402
@@ -27,35 +28,13 @@ from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from sara_ros.nodes import qos  # noqa: E402
-from sara_ros.nodes.image_codec import encode_image  # noqa: E402
 from sara_ros.nodes.policy import PolicyNode  # noqa: E402
 from sara_ros.nodes.ros_time import to_time  # noqa: E402
 from sara_ros.nodes.state_codec import encode_pose  # noqa: E402
 from sara_ros_msgs.msg import EndEffectorAction, InferenceTiming  # noqa: E402
 
-PATIENT = {'observation_timeout_sec': 60.0, 'chunk_timeout_sec': 60.0}
-PICTURE = np.zeros((4, 6, 3), np.uint8)
 POINTS = ObservationSpec('points', 'points', (None, 3), 'm', 'base_link', max_age_sec=0.5)
 POSE = ObservationSpec('ee_pose', 'pose', (7,), 'm', 'base_link', max_age_sec=0.5)
-
-
-@pytest.fixture
-def serve(context, station, space, monkeypatch):
-    """Return a function that activates a policy node and returns its host and its client."""
-    hosts = []
-
-    def start(policy, **parameters):
-        monkeypatch.setattr('sara_ros.nodes.policy.load_policy', lambda *_, **__: policy)
-        host = Host(context, PolicyNode, namespace=space, **{**PATIENT, **parameters})
-        hosts.append(host)
-        client = station.policy()
-        assert station.transition(CONFIGURE)
-        assert station.transition(ACTIVATE)
-        return host, client
-
-    yield start
-    for host in hosts:
-        host.__exit__()
 
 
 @pytest.fixture
@@ -70,41 +49,6 @@ def unconfigured(context, station, space):
     yield start
     for host in hosts:
         host.__exit__()
-
-
-class Camera:
-    """Publishes good pictures at 20 Hz on a thread of its own."""
-
-    def __init__(self, publisher, make_message=None):
-        self._publisher = publisher
-        self._make = make_message or (lambda: stamped(picture()))
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stopping.set()
-        self._thread.join()
-
-    def _run(self):
-        while not self._stopping.wait(0.05):
-            self._publisher.publish(self._make())
-
-
-def stamped(message, age_sec=0.0):
-    """Return ``message`` as taken ``age_sec`` ago."""
-    message.header.stamp = to_time(time.time_ns() - int(age_sec * 1e9))
-    return message
-
-
-def picture(**changes):
-    message = encode_image(PICTURE, stamp_ns=time.time_ns(), frame_id='cam')
-    for name, value in changes.items():
-        setattr(message, name, value)
-    return message
 
 
 def test_lifecycle_again_and_again_leaves_nothing_behind(serve, station):
@@ -309,7 +253,7 @@ def test_a_decoder_that_fails_does_not_end_the_node(serve, station, monkeypatch)
     client.send('go')
     client.wait(lambda status: status.instruction == 'go')
     with monkeypatch.context() as patch, Camera(publisher):
-        patch.setattr('sara_ros.nodes.intake.decode_image', lambda _: 1 / 0)
+        patch.setattr('sara_ros.nodes.intake.decode', lambda *_: 1 / 0)
         client.wait(lambda status: client.drops.get('undecodable', 0) >= 2)
     with Camera(publisher):
         client.wait(lambda status: status.chunks >= 2)

@@ -71,6 +71,7 @@ class Closing(Node):
     def __init__(self, *, busy=False, broken=False):
         super().__init__('closing')
         self.closed_on = []
+        self.halted_on = []
         self.spun_on = []
         self.release = threading.Event()
         self._busy, self._broken = busy, broken
@@ -82,6 +83,9 @@ class Closing(Node):
             raise SaraError('broken by a callback')
         if self._busy:
             self.release.wait()
+
+    def halt(self):
+        self.halted_on.append(threading.current_thread())
 
     def close(self):
         self.closed_on.append(threading.current_thread())
@@ -113,8 +117,10 @@ def test_a_node_is_closed_between_its_callbacks(monkeypatch):
 
 
 def test_a_callback_that_does_not_return_cannot_hold_up_the_end(monkeypatch):
+    """Nor the robot's halt, which does not wait for it."""
     code, node = run(monkeypatch, busy=True)
     assert code == 0
+    assert node.halted_on == [threading.main_thread()]
     assert threading.main_thread() in node.closed_on
 
 

@@ -12,14 +12,8 @@ from geometry_msgs.msg import Pose, PoseStamped
 from sensor_msgs.msg import JointState
 
 from sara_ros.core import ObservationError
-from sara_ros.nodes.state_codec import (
-    decode_joint_positions,
-    decode_objects,
-    decode_pose,
-    encode_joint_state,
-    encode_objects,
-    encode_pose,
-)
+from sara_ros.decoding.states import decode_joint_positions, decode_objects, decode_pose
+from sara_ros.nodes.state_codec import encode_joint_state, encode_objects, encode_pose
 from sara_ros_msgs.msg import ObjectStates
 
 NAMES = st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8, unique=True)

@@ -224,3 +224,17 @@ def test_peak_heights_remember_a_lift(world: TabletopWorld) -> None:
     assert state.objects['red'].position[2] < 0.05
     assert state.peak_heights_m['red'] > 0.055
     assert state.peak_heights_m['green'] == pytest.approx(BLOCK_HALF_M, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ('stopped', 'least_m', 'most_m'), [(False, 0.026, 0.034), (True, 0, 0.02)]
+)
+def test_an_action_without_motion_stops_the_one_before(world, stopped, least_m, most_m):
+    """A stop once stretched the rest of the step before it over another 50 ms."""
+    before = world.reset(1).ee.position[2]
+    world.apply(_action(dz=0.03))
+    world.advance(STEP_SEC / 5)
+    if stopped:
+        world.apply(_action())
+    world.advance(0.5)
+    assert least_m <= world.state.ee.position[2] - before <= most_m

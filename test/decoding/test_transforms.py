@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sara_ros.core import ObservationError, ParameterError
-from sara_ros.nodes.transforms import StaticTransforms, pose_matrix, transform_points
+from sara_ros.decoding.transforms import StaticTransforms, pose_matrix, transform_points
 
 IDENTITY = '0 0 0 0 0 0 1'
 

@@ -91,7 +91,7 @@ def pose_matrix(pose: NDArray[Any]) -> Matrix:
 
 def transform_points(matrix: Matrix, points: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return points ``(N, 3+)`` with their first three columns moved by ``matrix``."""
-    moved = points.copy()
+    moved: NDArray[np.float32] = points.copy()
     moved[:, :3] = points[:, :3] @ matrix[:3, :3].T.astype(np.float32) + matrix[:3, 3].astype(
         np.float32
     )

@@ -1,0 +1,1 @@
+"""Bag replay evaluation: models on recordings, in the recording's own time."""

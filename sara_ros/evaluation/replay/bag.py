@@ -1,0 +1,147 @@
+"""rosbag2 and ROS 1 bags as a source of messages, without a ROS installation."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack
+from heapq import merge
+from pathlib import Path
+from typing import Any, Final
+
+from rosbags.interfaces import Connection
+from rosbags.rosbag1 import Reader as Ros1Reader
+from rosbags.rosbag2 import Reader as Ros2Reader
+
+from sara_ros.core.errors import describe
+from sara_ros.evaluation.replay.cut_off import CutOffReader, is_cut_off
+from sara_ros.evaluation.replay.message_types import (
+    Reader,
+    UnknownTypeError,
+    reader_of,
+    ros2_name,
+)
+from sara_ros.evaluation.replay.messages import BagError, BagMessage, Topic, at
+
+SUFFIXES: Final = ('.mcap', '.db3', '.bag')
+METADATA: Final = 'metadata.yaml'
+
+
+class Bag:
+    """
+    One bag: a rosbag2 folder, a single ``.mcap`` or ``.db3`` file, or a ROS 1 ``.bag``.
+
+    A folder without ``metadata.yaml`` is read file by file, merged by the time of recording. An
+    MCAP file whose recorder was killed is read as far as it goes. Messages are streamed, so
+    memory does not grow with the bag.
+    """
+
+    instruction = ''
+
+    def __init__(self, path: Path) -> None:
+        """
+        Read the list of topics.
+
+        :raises BagError: when the bag cannot be opened.
+        """
+        self.name = path.name
+        self.notes: list[str] = []
+        self._path = path
+        self._files = _files(path)
+        self._ros1 = self._files[0].suffix == '.bag'
+        self.kind = 'ROS 1 bag' if self._ros1 else 'rosbag2'
+        self._readers: dict[tuple[str, str], Reader] = {}
+        try:
+            self.topics = self._read_topics()
+        except BagError as err:
+            if self._files != [path] or not path.is_dir():
+                raise
+            self.notes.append(f'{METADATA} is not used: {err}')
+            self._files = _storage_files(path)
+            self.topics = self._read_topics()
+
+    def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
+        """Yield the messages of ``topics``; see :class:`Source`."""
+        last = 'before the first message'
+        with ExitStack() as stack:
+            streams = [self._stream(each, topics) for each in self._open(stack)]
+            merged = merge(*streams, key=lambda item: item[1])
+            while True:
+                try:
+                    item = next(merged, None)
+                except Exception as err:  # a broken file may raise anything
+                    raise BagError(f'{self.name}: broken {last}: {describe(err)}') from err
+                if item is None:
+                    return
+                connection, log_ns, data = item
+                last = f"after topic '{connection.topic}' at {at(log_ns)}"
+                yield self._message(connection, log_ns, data)
+
+    def _read_topics(self) -> tuple[Topic, ...]:
+        with ExitStack() as stack:
+            return self._topics([each for one in self._open(stack) for each in one.connections])
+
+    def _message(self, connection: Connection, log_ns: int, data: bytes) -> BagMessage:
+        read = self._readers[connection.topic, ros2_name(connection.msgtype)]
+        return BagMessage(connection.topic, log_ns, lambda: read(data))
+
+    def _stream(self, reader: Any, topics: Collection[str]) -> Iterator[tuple[Any, int, Any]]:
+        wanted = [
+            each for each in reader.connections
+            if each.topic in topics and (each.topic, ros2_name(each.msgtype)) in self._readers
+        ]  # fmt: skip
+        # No connections at all would mean every message.
+        return reader.messages(connections=wanted) if wanted else iter(())
+
+    def _open(self, stack: ExitStack) -> list[Any]:
+        return [self._reader(stack, path) for path in self._files]
+
+    def _reader(self, stack: ExitStack, path: Path) -> Any:
+        try:
+            if is_cut_off(path):
+                note = f'{path.name} has no end: its recorder was killed or a copy not finished'
+                if note not in self.notes:
+                    self.notes.append(note)
+                return stack.enter_context(CutOffReader(path))
+            return stack.enter_context(Ros1Reader(path) if self._ros1 else Ros2Reader(path))
+        except Exception as err:  # a broken file may raise anything
+            raise BagError(f'{self.name}: {path.name} cannot be opened: {describe(err)}') from err
+
+    def _topics(self, connections: list[Connection]) -> tuple[Topic, ...]:
+        found: dict[str, Topic] = {}
+        for each in connections:
+            name, kind = each.topic, ros2_name(each.msgtype)
+            problem = self._add_reader(each)
+            count = each.msgcount + (found[name].count if name in found else 0)
+            if name in found and found[name].type != kind:
+                problem = f"holds both '{found[name].type}' and '{kind}'"
+            found[name] = Topic(name, kind, count, problem)
+        return tuple(sorted(found.values(), key=lambda topic: topic.name))
+
+    def _add_reader(self, connection: Connection) -> str:
+        key = connection.topic, ros2_name(connection.msgtype)
+        if key not in self._readers:
+            try:
+                self._readers[key] = reader_of(connection, ros1=self._ros1)
+            except UnknownTypeError as err:
+                return str(err)
+        return ''
+
+
+def _files(path: Path) -> list[Path]:
+    """Return what to open: the folder with its metadata, or the storage files themselves."""
+    if not path.exists():
+        raise BagError(f'{path} does not exist')
+    if path.is_file():
+        if path.suffix not in SUFFIXES:
+            raise BagError(f'{path.name} is not a bag; known: {", ".join(SUFFIXES)} and folders')
+        return [path]
+    if (path / METADATA).exists() and not any(map(is_cut_off, path.glob('*.mcap'))):
+        return [path]
+    return _storage_files(path)
+
+
+def _storage_files(path: Path) -> list[Path]:
+    files = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)
+    if not files:
+        raise BagError(f'{path} holds no bag: neither {METADATA} nor {", ".join(SUFFIXES)} files')
+    return files

@@ -1,0 +1,220 @@
+"""One model on one recording, as a process of its own can run it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sara_ros.core import ParameterError, Policy
+from sara_ros.decoding.stamps import NS
+from sara_ros.evaluation.replay.bag import Bag
+from sara_ros.evaluation.replay.lerobot_source import (
+    LeRobotSource,
+    episodes_of,
+    is_lerobot,
+    mean_action,
+)
+from sara_ros.evaluation.replay.messages import Source
+from sara_ros.evaluation.replay.page_data import PageData, page_data
+from sara_ros.evaluation.replay.predictions import write_predictions
+from sara_ros.evaluation.replay.replay import Replayed, ReplaySettings, Watch, replay
+from sara_ros.evaluation.replay.scores import scores_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a recording is: a bag, or one episode of a LeRobot folder."""
+
+    path: Path
+    episode: int | None = None
+
+    def open(self) -> Source:
+        """
+        Open the recording.
+
+        :raises BagError: when it cannot be read.
+        """
+        if self.episode is not None:
+            return LeRobotSource(self.path, self.episode)
+        return Bag(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A model, and the attention backend it is served with; empty for its own."""
+
+    model_id: str
+    attention_backend: str = ''
+
+    @classmethod
+    def parse(cls, text: str) -> Contender:
+        """Read ``MODEL`` or ``MODEL@BACKEND``."""
+        model_id, _, backend = text.partition('@')
+        if not model_id:
+            raise ParameterError(f"model '{text}' does not read MODEL or MODEL@BACKEND")
+        return cls(model_id, backend)
+
+    @property
+    def name(self) -> str:
+        """The form that :meth:`parse` reads."""
+        return '@'.join(filter(None, (self.model_id, self.attention_backend)))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """
+    What to replay, and what to keep of it.
+
+    :param rate_hz: rate that deadline misses are counted at; 0: the command rate of the model.
+    :param mcap: folder for the predictions; None writes none.
+    """
+
+    place: Place
+    contender: Contender
+    models_dir: Path
+    settings: ReplaySettings = field(default_factory=ReplaySettings)
+    rate_hz: float = 0.0
+    device: str = 'cpu'
+    threads: int = 1
+    mcap: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """
+    The JSON of one replay, what a page shows of it, and what a live run is compared with.
+
+    :param topics: topic by the name of the observation.
+    :param chunks: values ``(horizon, dimensions)`` by the stamp of the observation behind them.
+    """
+
+    report: dict[str, Any]
+    page: PageData
+    instruction: str = ''
+    topics: dict[str, str] = field(default_factory=dict)
+    chunks: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+
+
+def places_of(path: Path, episodes: Sequence[int] = ()) -> list[Place]:
+    """
+    Return the recordings at ``path``.
+
+    :param episodes: of a LeRobot folder; all that are there when empty.
+    :raises BagError: when there is none.
+    """
+    if is_lerobot(path):
+        return [Place(path, index) for index in episodes_of(path, episodes)]
+    if episodes:
+        raise ParameterError(f'{path.name} has no episodes; --episodes goes with LeRobot folders')
+    return [Place(path)]
+
+
+def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
+    """
+    Replay and score; ``watch`` is as for :func:`replay`.
+
+    :raises SaraError: naming the recording and what is wrong with it or with the model.
+    """
+    source = job.place.open()
+    policy = _policy(job.models_dir, job.contender, job.device, job.threads)
+    replayed = replay(source, policy, job.settings, watch)
+    mean = _training_mean(job, policy)
+    report = {
+        'bag': _bag(replayed),
+        'model': _model(policy, job.contender),
+        'instruction': replayed.instruction,
+        'latency_ms': job.settings.latency_ms,
+        **scores_of(replayed, job.rate_hz or policy.spec.action.rate_hz, mean),
+        'problems': [each.text(source.name) for each in replayed.trace.problems],
+    }
+    if job.mcap is not None:
+        path = job.mcap / f'{source.name}.{job.contender.name}.mcap'
+        write_predictions(replayed, job.contender.name, path)
+        report['predictions'] = path.name
+    trace = replayed.trace
+    return JobResult(
+        report,
+        page_data(replayed, job.contender.name),
+        replayed.instruction,
+        replayed.topics,
+        dict(zip(trace.chunk_stamps_ns, trace.chunks, strict=True)),
+    )
+
+
+@cache
+def _policy(models_dir: Path, contender: Contender, device: str, threads: int) -> Policy:
+    """Load a policy, once for all recordings of this process."""
+    from sara_ros.policies.loading import load_policy, warm_up
+    from sara_ros.policies.threads import limit_threads
+
+    limit_threads(threads)
+    policy = load_policy(
+        models_dir,
+        contender.model_id,
+        attention_backend=contender.attention_backend,
+        device=device,
+    )
+    warm_up(policy)
+    return policy
+
+
+def _training_mean(job: Job, policy: Policy) -> tuple[str, NDArray[np.float64]] | None:
+    given = job.settings.known.training_mean
+    names = policy.spec.action.names
+    if given:
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise ParameterError(f"training_mean: the policy has no dimension '{unknown[0]}'")
+        return 'the map', np.array([given.get(name, np.nan) for name in names])
+    from sara_ros.policies import checkpoint as checkpoints
+
+    if job.place.episode is None or not policy.spec.learned:
+        return None
+    training = checkpoints.read(job.models_dir, job.contender.model_id).checkpoint.training
+    if training.get('recording') != job.place.path.name:
+        return None
+    mean = mean_action(job.place.path, [int(each) for each in training.get('episodes', ())])
+    return 'the training episodes that are here', mean
+
+
+def _bag(replayed: Replayed) -> dict[str, Any]:
+    source = replayed.source
+    uses = {topic: name for name, topic in replayed.topics.items()}
+    uses.update(dict.fromkeys(replayed.recorded.topics, 'recorded action'))
+    start_ns, end_ns = replayed.span_ns
+    return {
+        'name': source.name,
+        'kind': source.kind,
+        'start_ns': start_ns,
+        'span_sec': round((end_ns - start_ns) / NS, 6),
+        'topics': [
+            {'name': each.name, 'type': each.type, 'count': each.count,
+             'used_as': uses.get(each.name, '')}
+            for each in source.topics if not each.problem
+        ],
+        'skipped': [
+            {'name': each.name, 'type': each.type, 'count': each.count, 'problem': each.problem}
+            for each in source.topics if each.problem
+        ],
+        'notes': list(source.notes),
+        'broken': replayed.broken,
+    }  # fmt: skip
+
+
+def _model(policy: Policy, contender: Contender) -> dict[str, Any]:
+    spec = policy.spec
+    return {
+        'name': contender.name,
+        'model_id': spec.model_id,
+        'kind': spec.kind,
+        'learned': spec.learned,
+        'attention_backend': str(spec.attention.get('backend', '')),
+        'command_rate_hz': spec.action.rate_hz,
+        'horizon': spec.action.horizon,
+    }

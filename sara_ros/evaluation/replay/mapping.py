@@ -1,0 +1,260 @@
+"""Which topics of a recording are what: the small YAML file beside a bag."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from sara_ros.core import ObservationSpec, ParameterError, PolicySpec, SpecError
+from sara_ros.core.json_fields import Fields
+from sara_ros.decoding.observations import MESSAGE_TYPES, default_topic
+from sara_ros.evaluation.replay.messages import Source, Topic
+
+FORMS: Final = {
+    'end_effector_action': ('sara_ros_msgs/msg/EndEffectorAction',),
+    'twist': ('geometry_msgs/msg/TwistStamped', 'geometry_msgs/msg/Twist'),
+    'pose_difference': ('geometry_msgs/msg/PoseStamped',),
+    'joint_state': ('sensor_msgs/msg/JointState',),
+    'joint_trajectory': ('trajectory_msgs/msg/JointTrajectory',),
+}
+"""How recorded actions are read, and from which message types."""
+ALIGNMENTS: Final = ('nearest', 'next', 'previous')
+CLOCKS: Final = ('log', 'header')
+JOINT_FIELDS: Final = ('position', 'velocity', 'effort')
+KEYS: Final = (
+    'instruction', 'instruction_topic', 'clock', 'topics', 'static_transforms', 'actions',
+    'align', 'tolerance_sec', 'training_mean',
+)  # fmt: skip
+ACTION_KEYS: Final = ('topic', 'form', 'dimensions', 'field', 'scale', 'offset')
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSource:
+    """
+    Where some dimensions of the recorded action come from.
+
+    :param form: one of ``FORMS``; empty: from the type of the topic.
+    :param dimensions: name within the message by action dimension; empty: the same names.
+    :param field: of a joint state: position, velocity or effort.
+    :param scale: what is read is multiplied by this, and then ``offset`` is added.
+    """
+
+    topic: str
+    form: str = ''
+    dimensions: Mapping[str, str] = field(default_factory=dict)
+    field: str = 'position'
+    scale: float = 1.0
+    offset: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayMap:
+    """
+    What a recording does not say about itself.
+
+    :param topics: topic by the name of the observation.
+    :param clock: ``log`` (messages arrive when they were recorded) or ``header`` (when they were
+        stamped, for bags whose two clocks differ).
+    :param align: which recorded action belongs to an instant.
+    :param tolerance_sec: largest distance between the two; 0: half a command period.
+    :param training_mean: mean action of the training data by dimension, for its baseline.
+    """
+
+    instruction: str = ''
+    instruction_topic: str = ''
+    clock: str = 'log'
+    topics: Mapping[str, str] = field(default_factory=dict)
+    static_transforms: tuple[str, ...] = ()
+    actions: tuple[ActionSource, ...] = ()
+    align: str = 'nearest'
+    tolerance_sec: float = 0.0
+    training_mean: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check the words that have to be known."""
+        _one_of('align', self.align, ALIGNMENTS)
+        _one_of('clock', self.clock, CLOCKS)
+        for each in self.actions:
+            _one_of('actions.form', each.form, ('', *FORMS))
+            _one_of('actions.field', each.field, JOINT_FIELDS)
+        if not self.tolerance_sec >= 0:
+            raise ParameterError(f'tolerance_sec is {self.tolerance_sec}; give seconds, or 0')
+
+    @classmethod
+    def read(cls, path: Path) -> ReplayMap:
+        """
+        Read a YAML file.
+
+        :raises ParameterError: naming the file and what is wrong in it.
+        """
+        try:
+            data = yaml.safe_load(path.read_text(encoding='utf-8'))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
+            raise ParameterError(f'cannot read the map {path}: {err}') from err
+        try:
+            return cls.of({} if data is None else data, path.name)
+        except SpecError as err:
+            raise ParameterError(str(err)) from err
+
+    @classmethod
+    def of(cls, data: Any, place: str = 'map') -> ReplayMap:
+        """
+        Read parsed YAML.
+
+        :raises SpecError: naming the field that is unknown or of another type.
+        """
+        fields = Fields(data, place)
+        _only(data, KEYS, place)
+        actions = list(fields.items('actions')) if 'actions' in data else []
+        for index, item in enumerate(data.get('actions', ())):
+            _only(item, ACTION_KEYS, f'{place}.actions[{index}]')
+        return cls(
+            instruction=fields.text('instruction', ''),
+            instruction_topic=fields.text('instruction_topic', ''),
+            clock=fields.text('clock', 'log'),
+            topics=_texts(fields, 'topics'),
+            static_transforms=fields.texts('static_transforms', ()),
+            actions=tuple(_action(each) for each in actions),
+            align=fields.text('align', 'nearest'),
+            tolerance_sec=fields.number('tolerance_sec', 0.0),
+            training_mean=_numbers(fields, 'training_mean'),
+        )
+
+    def with_topics(self, entries: Sequence[str]) -> ReplayMap:
+        """
+        Return a map in which ``name=topic`` entries replace its own.
+
+        :raises ParameterError: for an entry that does not read so.
+        """
+        for entry in entries:
+            name, sign, topic = entry.partition('=')
+            if not (name and sign and topic):
+                raise ParameterError(f"--topic '{entry}' does not read NAME=TOPIC")
+        return replace(
+            self, topics={**self.topics, **dict(each.split('=', 1) for each in entries)}
+        )
+
+
+def topic_of(need: ObservationSpec, spec: PolicySpec, source: Source, known: ReplayMap) -> Topic:
+    """
+    Return the topic of ``source`` that ``need`` is read from.
+
+    Without an entry in the map it is the topic of the default name, in whatever namespace, or
+    the only one of a fitting type that records no action.
+
+    :raises ParameterError: when there is none, several, or its messages cannot be read.
+    """
+    types = MESSAGE_TYPES[need.kind]
+    where = f"{source.name}: observation '{need.name}' ({need.kind})"
+    if need.name in known.topics:
+        return _usable(_named(known.topics[need.name], source, where), types, where)
+    taken = {absolute(each.topic) for each in known.actions}
+    fitting = [each for each in source.topics if each.type in types]
+    ending = '/' + default_topic(need, spec)
+    named = [each for each in fitting if each.name.endswith(ending)]
+    exact = [each for each in named if each.name == ending]
+    free = [each for each in fitting if each.name not in taken]
+    for choice in (exact, named, free):
+        if len(choice) == 1:
+            return _usable(choice[0], types, where)
+    found = ', '.join(each.name for each in fitting) or f'none of type {" or ".join(types)}'
+    raise ParameterError(
+        f'{where} cannot be told from the topics; fitting: {found}; name it with '
+        f'--topic {need.name}=TOPIC or under topics in the map'
+    )
+
+
+def actions_of(source: Source, spec: PolicySpec, known: ReplayMap) -> tuple[ActionSource, ...]:
+    """
+    Return where recorded actions come from, with every form filled in.
+
+    Without entries in the map these are our own actions, or those of a LeRobot folder.
+
+    :raises ParameterError: for a topic that is not there, cannot be read or is of another type.
+    """
+    if known.actions:
+        return tuple(_completed(each, source) for each in known.actions)
+    own = [each for each in source.topics if each.type in FORMS['end_effector_action']]
+    if spec.action.kind == 'end_effector_delta' and len(own) == 1 and not own[0].problem:
+        return (ActionSource(own[0].name, 'end_effector_action'),)
+    if spec.action.kind == 'joint_positions':
+        for each in source.topics:
+            if each.name == '/action' and each.type in FORMS['joint_state']:
+                return (ActionSource(each.name, 'joint_state'),)
+            if each.type in FORMS['joint_trajectory'] and not each.problem:
+                return (ActionSource(each.name, 'joint_trajectory'),)
+    return ()
+
+
+def absolute(topic: str) -> str:
+    """Return a topic with its leading slash."""
+    return topic if topic.startswith('/') else f'/{topic}'
+
+
+def _completed(action: ActionSource, source: Source) -> ActionSource:
+    where = f'{source.name}: actions'
+    topic = _named(action.topic, source, where)
+    forms = [form for form, types in FORMS.items() if topic.type in types]
+    form = action.form or next(iter(forms), '')
+    if not form:
+        raise ParameterError(
+            f"{where}: topic '{topic.name}' is of type '{topic.type}', from which no action can "
+            f'be read; known: {", ".join(name for types in FORMS.values() for name in types)}'
+        )
+    _usable(topic, FORMS[form], where)
+    return replace(action, topic=topic.name, form=form)
+
+
+def _named(name: str, source: Source, where: str) -> Topic:
+    for topic in source.topics:
+        if topic.name in (name, absolute(name)):
+            return topic
+    known = ', '.join(each.name for each in source.topics) or 'none'
+    raise ParameterError(f"{where}: there is no topic '{name}'; topics: {known}")
+
+
+def _usable(topic: Topic, types: Sequence[str], where: str) -> Topic:
+    if topic.problem:
+        raise ParameterError(f"{where}: topic '{topic.name}' cannot be read: {topic.problem}")
+    if topic.type not in types:
+        raise ParameterError(
+            f"{where}: topic '{topic.name}' is of type '{topic.type}'; needed: "
+            f'{" or ".join(types)}'
+        )
+    return topic
+
+
+def _action(fields: Fields) -> ActionSource:
+    return ActionSource(
+        topic=fields.text('topic'),
+        form=fields.text('form', ''),
+        dimensions=_texts(fields, 'dimensions'),
+        field=fields.text('field', 'position'),
+        scale=fields.number('scale', 1.0),
+        offset=fields.number('offset', 0.0),
+    )
+
+
+def _texts(fields: Fields, name: str) -> dict[str, str]:
+    child = fields.child(name) if fields.mapping(name, {}) else None
+    return {} if child is None else {key: child.text(key) for key in fields.mapping(name)}
+
+
+def _numbers(fields: Fields, name: str) -> dict[str, float]:
+    child = fields.child(name) if fields.mapping(name, {}) else None
+    return {} if child is None else {key: child.number(key) for key in fields.mapping(name)}
+
+
+def _only(data: Any, known: Sequence[str], place: str) -> None:
+    unknown = [key for key in data if key not in known] if isinstance(data, Mapping) else []
+    if unknown:
+        raise SpecError(f"{place}: unknown key '{unknown[0]}'; known: {', '.join(known)}")
+
+
+def _one_of(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ParameterError(f"{name} is '{value}'; known: {', '.join(filter(None, known))}")

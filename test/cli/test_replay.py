@@ -1,0 +1,172 @@
+"""``sara-ros replay``: recordings in, table, files and exit code out."""
+
+import json
+from pathlib import Path
+import shutil
+
+from evaluation.replay.bags import IMAGE, JOINT_STATE, MAKER, MS, START_NS, write_bag
+import numpy as np
+import pytest
+
+from sara_ros.cli.main import main
+from sara_ros.core.resources import package_folder
+from sara_ros.policies.checkpoint import read
+
+DATA = Path(__file__).parents[3] / 'shared' / 'data'
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason='../shared/data is not here')
+MODEL = 'rt2-g1'
+pytestmark = pytest.mark.skipif(
+    not (package_folder('models') / MODEL).is_dir(), reason=f'models/{MODEL} is not here'
+)
+
+
+@pytest.fixture(scope='module')
+def robot_bag(tmp_path_factory):
+    """Write six frames of a robot as rt2-g1 knows it, whose actions are its states."""
+    spec = read(package_folder('models'), MODEL).checkpoint.spec
+    names = spec.action.names
+    middle = (spec.action.low + spec.action.high) / 2
+    rows = []
+    for row in range(6):
+        stamp_ns = START_NS + row * 33 * MS
+        state = MAKER.joints(stamp_ns, middle, names)
+        picture = np.random.default_rng(row).integers(0, 256, 72 * 96 * 3, np.uint8)
+        rows += [
+            ('/joint_states', JOINT_STATE, stamp_ns, state),
+            ('/action', JOINT_STATE, stamp_ns, state),
+            ('/image_raw', IMAGE, stamp_ns + MS,
+             MAKER.image(stamp_ns, height=72, width=96, data=picture)),
+        ]  # fmt: skip
+    return write_bag(tmp_path_factory.mktemp('bags') / 'robot', rows)
+
+
+def run(*arguments):
+    """Return the exit code of the command."""
+    return main(['replay', *map(str, arguments)])
+
+
+def without_measured(path):
+    """Return a report without what differs from run to run."""
+    report = json.loads(path.read_text())
+    del report['machine'], report['command']
+    for result in report['results']:
+        del result['measured']
+        result.pop('predictions', None)
+    return report
+
+
+def test_two_backends_side_by_side_with_every_output(robot_bag, tmp_path, capsys):
+    code = run(
+        robot_bag, '--model', MODEL, '--against', f'{MODEL}@sara', '--json', tmp_path / 'a.json',
+        '--html', tmp_path / 'a.html', '--mcap', tmp_path / 'mcap', '--latency-ms', '20',
+    )  # fmt: skip
+    assert code == 0
+    report = json.loads((tmp_path / 'a.json').read_text())
+    assert [each['model']['name'] for each in report['results']] == [MODEL, f'{MODEL}@sara']
+    assert [each['model']['attention_backend'] for each in report['results']] == [
+        'softmax',
+        'sara',
+    ]
+    first = report['results'][0]
+    assert first['observations'] == 6
+    assert first['error']['mean_absolute']['copy_state'] == pytest.approx(0, abs=1e-6)
+    assert first['measured']['stages_ms']['inference']['p50'] > 0
+    assert first['measured']['deadline']['rate_hz'] == 30.0
+    assert first['model']['attention_backend'] == 'softmax'
+    assert sorted(path.name for path in (tmp_path / 'mcap').iterdir()) == [
+        'robot.rt2-g1.mcap', 'robot.rt2-g1@sara.mcap',
+    ]  # fmt: skip
+    assert 'Every moment' in (tmp_path / 'a.html').read_text()
+    assert 'Open-loop error is not success' in capsys.readouterr().out
+
+
+def test_several_processes_tell_the_same_as_one(robot_bag, tmp_path):
+    common = (robot_bag, '--model', MODEL, '--against', f'{MODEL}@sara', '--json')
+    assert run(*common, tmp_path / 'one.json') == 0
+    assert run(*common, tmp_path / 'two.json', '--workers', '2') == 0
+    assert without_measured(tmp_path / 'one.json') == without_measured(tmp_path / 'two.json')
+
+
+def test_limits_decide_the_exit_code(robot_bag, capsys):
+    assert run(robot_bag, '--model', MODEL, '--max-error', '1', '--max-p95-ms', '1e6') == 0
+    assert run(robot_bag, '--model', MODEL, '--max-error', '1e-9') == 1
+    assert 'mean absolute error is' in capsys.readouterr().err
+    assert run(robot_bag, '--model', MODEL, '--max-p95-ms', '1e-9') == 1
+    assert 'p95 of the policy is' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'text'),
+    [
+        (('--model', 'no-such'), 'no-such'),
+        (('--model', f'{MODEL}@no-such'), 'no-such'),
+        (('--model', '@sara'), 'does not read MODEL or MODEL@BACKEND'),
+        (('--model', MODEL, '--topic', 'front'), "--topic 'front' does not read NAME=TOPIC"),
+        (('--model', MODEL, '--topic', 'front=/x'), "there is no topic '/x'"),
+        (('--model', MODEL, '--workers', '0'), '--workers is 0'),
+        (('--model', MODEL, '--against', MODEL), f"two models are called '{MODEL}'"),
+        (('nowhere/other', '--model', MODEL), 'nowhere/other does not exist'),
+        (('--model', MODEL, '--latency-ms', 'nan'), '--latency-ms is nan'),
+        (('--model', MODEL, '--episodes', '3'), 'goes with LeRobot folders'),
+        (('--model', MODEL, '--map', 'missing.yaml'), 'cannot read the map missing.yaml'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_one_line(robot_bag, capsys, arguments, text):
+    assert run(robot_bag, *arguments) == 1
+    printed = capsys.readouterr().err
+    assert text in printed
+    assert 'Traceback' not in printed
+    assert printed.count('\n') == 1
+
+
+def test_a_recording_that_is_not_there_is_named(capsys):
+    assert run('nowhere.mcap', '--model', MODEL) == 1
+    assert 'sara-ros replay: nowhere.mcap does not exist' in capsys.readouterr().err
+
+
+@needs_data
+def test_a_real_bag_without_a_camera_says_so(capsys):
+    assert run(DATA / 'bags' / 'ur3_move', '--model', MODEL) == 1
+    assert "ur3_move: observation 'front' (image)" in capsys.readouterr().err
+
+
+@needs_data
+def test_a_real_bag_that_is_too_old_for_its_own_stamps(capsys):
+    """One picture, and joints that are not there: nothing to act on, and no traceback."""
+    assert run(DATA / 'bags' / 'phone_sample', '--model', MODEL) == 1
+    assert 'phone_sample: observation' in capsys.readouterr().err
+
+
+@needs_data
+def test_a_real_robot(tmp_path):
+    """An episode that was held out; the numbers are those of the model card's kind."""
+    path = tmp_path / 'g1.json'
+    code = run(DATA / 'g1_bottle', '--episodes', '10', '--model', MODEL, '--json', path)
+    assert code == 0
+    (result,) = json.loads(path.read_text())['results']
+    assert result['bag']['name'] == 'g1_bottle#10'
+    assert result['error']['compared'] == result['observations'] == 290
+    means = result['error']['mean_absolute']
+    assert means['copy_previous_action'] == pytest.approx(0.00186, abs=1e-4)
+    assert means['policy'] < means['training_mean'] / 3
+    assert result['training_mean_from'] == 'the training episodes that are here'
+
+
+@pytest.mark.slow
+def test_the_live_graph_chooses_the_same_actions_to_the_last_bit(robot_bag, tmp_path):
+    """What differs is said to, with the reason; nothing may differ without one."""
+    pytest.importorskip('rclpy')
+    path = tmp_path / 'live.json'
+    assert run(robot_bag, '--model', MODEL, '--live', '--json', path) == 0
+    report = json.loads(path.read_text())
+    (live,) = report['live']
+    assert live['equal'] + live['different'] + live['only_bag_time'] == 6
+    assert live['equal'] >= 1
+    assert live['different'] == live['only_live'] == 0
+    assert bool(live['notes']) == (live['equal'] < 6)
+
+
+def test_recordings_of_the_same_name_would_be_one_in_a_report(robot_bag, tmp_path, capsys):
+    shutil.copytree(robot_bag, tmp_path / 'robot')
+    assert run(robot_bag, tmp_path / 'robot', '--model', MODEL) == 1
+    assert "two recordings are called 'robot'" in capsys.readouterr().err

@@ -1,0 +1,81 @@
+"""Episodes of LeRobot folders as recordings."""
+
+from pathlib import Path
+
+from evaluation.replay.bags import IMAGE, JOINT_STATE, ToyPolicy, joint_spec, write_bag
+import numpy as np
+import pytest
+from training.test_lerobot import recording, write_episode
+
+from sara_ros.core import ObservationSpec
+from sara_ros.evaluation.replay.bag import Bag
+from sara_ros.evaluation.replay.job import places_of
+from sara_ros.evaluation.replay.lerobot_source import LeRobotSource, mean_action
+from sara_ros.evaluation.replay.messages import BagError
+from sara_ros.evaluation.replay.replay import ReplaySettings, replay
+from sara_ros.evaluation.replay.ros2_messages import serialised
+
+REAL = Path(__file__).parents[4] / 'shared' / 'data' / 'g1_bottle'
+EVERYTHING = ('/image_raw', '/joint_states', '/action')
+
+__all__ = ['recording']
+
+
+def test_an_episode_is_a_recording_with_stamps_from_its_rate(recording):
+    source = LeRobotSource(recording, 0)
+    assert [(topic.name, topic.count) for topic in source.topics] == [
+        ('/action', 12), ('/image_raw', 12), ('/joint_states', 12),
+    ]  # fmt: skip
+    found = list(source.messages(EVERYTHING))
+    assert [each.topic for each in found[:3]] == ['/joint_states', '/action', '/image_raw']
+    assert np.unique(np.diff([each.log_ns for each in found[::3]])).tolist() == [100_000_000]
+    image = found[2].read()
+    assert (image.height, image.width, image.encoding) == (32, 48, 'rgb8')
+    assert [each.topic for each in source.messages(['/action'])] == ['/action'] * 12
+
+
+def test_folders_are_taken_apart_into_their_episodes(recording):
+    assert [place.episode for place in places_of(recording)] == [0, 1, 3]
+    assert [place.episode for place in places_of(recording, [3])] == [3]
+    with pytest.raises(BagError, match='episode 2 is not there; it holds 0, 1, 3'):
+        places_of(recording, [2])
+
+
+def test_a_video_that_ends_early_is_named_with_its_stamp(recording):
+    write_episode(recording, 1, frames=5)
+    with pytest.raises(BagError) as caught:
+        list(LeRobotSource(recording, 1).messages(EVERYTHING))
+    assert "#1: broken at topic '/image_raw', stamp 1.500000000: the video ends" in str(
+        caught.value
+    )
+
+
+def test_the_mean_is_that_of_the_episodes_that_are_here(recording):
+    one = LeRobotSource(recording, 1)._episode.actions
+    np.testing.assert_allclose(mean_action(recording, [1, 77]), one.mean(axis=0), atol=1e-7)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason='../shared/data/g1_bottle is not here')
+def test_a_bag_made_of_a_real_episode_gives_the_same_actions_to_the_last_bit(tmp_path):
+    source = LeRobotSource(REAL, 10)
+    names = source._recording.names('observation.state')
+    rows = []
+    for message in source.messages(EVERYTHING):
+        kind = IMAGE if message.topic == '/image_raw' else JOINT_STATE
+        rows.append((message.topic, kind, message.log_ns, serialised(message.read(), kind)))
+        if len(rows) == 90:
+            break
+    bag = Bag(write_bag(tmp_path / 'g1', rows))
+    front = ObservationSpec('front', 'image', (None, None, 3), 'rgb8', max_age_sec=0.2)
+    arm = ObservationSpec('arm', 'joint_positions', (26,), names=names)
+    spec = joint_spec(front, arm, rate_hz=30.0)
+
+    def played(recording):
+        policy = ToyPolicy(spec, lambda seen: [[seen['arm'].sum(), seen['front'].mean() / 100.0]])
+        settings = ReplaySettings()
+        return replay(recording, policy, settings).trace
+
+    first, second = played(source), played(bag)
+    assert len(second.chunks) == 30
+    np.testing.assert_array_equal(np.stack(first.chunks[:30]), np.stack(second.chunks))
+    assert list(first.times_ns[:30]) == list(second.times_ns[:30])

@@ -1,0 +1,89 @@
+"""The bag player node: bags on their topics, and the live graph against bag time."""
+
+from evaluation.replay.bags import (
+    IMAGE,
+    MS,
+    START_NS,
+    Maker,
+    arm_messages,
+    write_bag,
+    write_ros1_bag,
+)
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip('rclpy')
+
+from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
+from nodes.host import Host, until  # noqa: E402
+from sensor_msgs.msg import Image, JointState  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
+
+from sara_ros.core import ParameterError  # noqa: E402
+from sara_ros.evaluation.replay.messages import BagError  # noqa: E402
+from sara_ros.nodes import qos  # noqa: E402
+from sara_ros.nodes.bag_player import BagPlayerNode  # noqa: E402
+from sara_ros.nodes.ros_time import to_ns  # noqa: E402
+
+
+@pytest.mark.parametrize('generation', [1, 2])
+def test_a_bag_is_played_at_its_pace_with_every_stamp_moved_by_the_same(
+    context, station, space, tmp_path, generation
+):
+    rows = arm_messages(10, maker=Maker(ros1=generation == 1))
+    path = (
+        write_ros1_bag(tmp_path / 'arm.bag', rows) if generation == 1
+        else write_bag(tmp_path / 'arm', rows)
+    )  # fmt: skip
+    topics = ['/image_raw', '/joint_states']
+    with Host(context, BagPlayerNode, namespace=space, bag=str(path), topics=topics) as host:
+        images = station.collect(Image, '/image_raw', qos.SENSOR)
+        joints = station.collect(JointState, '/joint_states', qos.SENSOR)
+        told = station.collect(DiagnosticStatus, 'bag_player/progress', qos.LATCHED)
+        until(lambda: told and told[-1].message == 'ready', 'the player')
+        before_ns = host.node.get_clock().now().nanoseconds
+        assert station.call(Trigger, 'bag_player/play').success
+        assert not station.call(Trigger, 'bag_player/play').success
+        until(lambda: told[-1].message == 'finished', 'the end')
+        until(lambda: len(images) == len(joints) == 10, 'the messages')
+        facts = {each.key: each.value for each in told[-1].values}
+        assert facts['/image_raw'] == '10'
+        shift_ns = int(facts['shift_ns'])
+        assert [to_ns(each.header.stamp) - shift_ns for each in images] == [
+            START_NS + row * 50 * MS for row in range(10)
+        ]
+        assert to_ns(images[0].header.stamp) > before_ns - 1000 * MS
+        assert set(images[7].data) == {7}
+        np.testing.assert_allclose(joints[7].position, [0.7, -0.7])
+
+
+@pytest.mark.parametrize(
+    ('parameters', 'error', 'text'),
+    [
+        ({'bag': '/nowhere.mcap'}, BagError, 'nowhere.mcap does not exist'),
+        ({'topics': ['/nothing']}, ParameterError, "arm has no '/nothing' to play"),
+    ],
+)
+def test_what_cannot_be_played_is_said_at_the_start(
+    context, space, arm_bag_here, parameters, error, text
+):
+    with pytest.raises(error, match=text):
+        Host(context, BagPlayerNode, namespace=space, **{'bag': str(arm_bag_here), **parameters})
+
+
+def test_a_message_that_cannot_be_read_does_not_end_the_playing(context, station, space, tmp_path):
+    """The player begins by itself once somebody listens."""
+    rows = arm_messages(4)
+    rows[5] = ('/image_raw', IMAGE, rows[5][2], b'\0\1\0\0\xff')
+    path = write_bag(tmp_path / 'hurt', rows)
+    parameters = {'bag': str(path), 'topics': ['/image_raw'], 'autoplay': True}
+    images = station.collect(Image, '/image_raw', qos.SENSOR)
+    with Host(context, BagPlayerNode, namespace=space, **parameters):
+        told = station.collect(DiagnosticStatus, 'bag_player/progress', qos.LATCHED)
+        until(lambda: told and told[-1].message == 'finished', 'the end')
+        until(lambda: len(images) == 3, 'the messages')
+
+
+@pytest.fixture
+def arm_bag_here(tmp_path):
+    return write_bag(tmp_path / 'arm', arm_messages(2))
