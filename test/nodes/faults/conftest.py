@@ -23,7 +23,7 @@ def records(request):
 
 
 @pytest.fixture
-def fault(records):
+def fault(records, tmp_path_factory):
     """
     Return a context manager around one fault, which yields what to note down about it.
 
@@ -48,7 +48,7 @@ def fault(records):
                 FaultRecord(
                     fault=name,
                     expected=expected,
-                    seen=outcome.seen,
+                    seen=outcome.seen.replace(f'{tmp_path_factory.getbasetemp()}/', ''),
                     passed=passed,
                     time_to_stop_ms=outcome.time_to_stop_ms,
                     commands_lost=outcome.commands_lost,
