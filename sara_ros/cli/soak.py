@@ -9,19 +9,14 @@ import time
 from typing import Any, Final
 
 import psutil
-from rclpy.node import Node
 
 from sara_ros.cli.children import Children
 from sara_ros.cli.stage import TABLETOP_BOX
-from sara_ros.core import STAGES
 from sara_ros.core.ros_domains import claim_domain
 from sara_ros.evaluation.files import write_json
-from sara_ros.evaluation.samples import CommandSample
 from sara_ros.evaluation.soak import SoakLog
-from sara_ros.nodes import qos
+from sara_ros.nodes.command_recorder import CommandRecorder
 from sara_ros.nodes.graph_client import GraphClient
-from sara_ros.nodes.ros_time import NS, to_ns
-from sara_ros_msgs import msg
 
 REPORT_FILE: Final = 'report.json'
 RUN_SEC: Final = 20.0
@@ -68,7 +63,7 @@ class _Session:
     def __init__(self, client: GraphClient, children: Children, model: str) -> None:
         self._client = client
         self._processes = {name: psutil.Process(pid) for name, pid in children.pids.items()}
-        self._recorder = _Recorder(client.node)
+        self._recorder = CommandRecorder(client.node)
         client.wait_until(lambda: self._recorder.status.rate_hz > 0, 'a status', 10.0)
         self._log = SoakLog(model, self._recorder.status.rate_hz)
         self._log.samples = self._recorder.samples
@@ -109,35 +104,3 @@ class _Session:
                 mib = process.memory_info().rss / 2**20
                 self._log.memory_mib[name].append((round(self.elapsed_sec, 1), round(mib, 2)))
         return True
-
-
-class _Recorder:
-    """Listens to commands, timing and status."""
-
-    def __init__(self, node: Node) -> None:
-        self._started_ns = int(node.get_clock().now().nanoseconds)
-        self.samples: list[CommandSample] = []
-        self.episode = 0
-        self.status = msg.PolicyStatus()
-        self._subscriptions = [
-            node.create_subscription(msg.InferenceTiming, 'policy/timing', self._add, qos.COMMAND),
-            node.create_subscription(msg.PolicyStatus, 'policy/status', self._note, qos.LATCHED),
-        ]
-
-    def _add(self, message: msg.InferenceTiming) -> None:
-        timed = not (message.hold or message.later_step)
-        self.samples.append(
-            CommandSample(
-                episode=self.episode,
-                model_id=message.model_id,
-                time_sec=(to_ns(message.header.stamp) - self._started_ns) / NS,
-                sequence=int(message.sequence),
-                warm_up=message.warm_up,
-                stages_ms={s: to_ns(getattr(message, s)) * 1e-6 for s in STAGES} if timed else {},
-                total_ms=to_ns(message.sensor_to_command) * 1e-6 if timed else None,
-                hold=message.hold,
-            )
-        )
-
-    def _note(self, message: msg.PolicyStatus) -> None:
-        self.status = message
