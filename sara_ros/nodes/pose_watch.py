@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from typing import Final
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.exceptions import NameValidationException
@@ -13,11 +12,10 @@ from sara_ros.core import ObservationError, ParameterError
 from sara_ros.core.drops import DropCounter
 from sara_ros.core.errors import describe
 from sara_ros.core.guard import SafetyGuard
+from sara_ros.decoding.observations import FUTURE_LIMIT_NS
 from sara_ros.decoding.states import decode_pose
 from sara_ros.nodes import qos
 from sara_ros.nodes.ros_time import NS, to_ns
-
-FUTURE_LIMIT_NS: Final = NS // 10
 
 
 class PoseWatch:

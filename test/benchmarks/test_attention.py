@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -22,17 +21,7 @@ from sara_ros.evaluation.attention_speed.contenders import FOLDED, SDPA, timed_b
 from sara_ros.evaluation.attention_speed.peers import PEERS
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope='module')
-def script() -> ModuleType:
-    """Return the script as a module."""
-    spec = importlib.util.spec_from_file_location(
-        'attention_script', ROOT / 'benchmarks/attention.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+SCRIPT = 'attention'
 
 
 @pytest.fixture(scope='module')

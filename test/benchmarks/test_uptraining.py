@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -11,18 +10,8 @@ import pytest
 from uptraining.toys import write_frames, write_model
 
 ROOT = Path(__file__).parents[2]
+SCRIPT = 'uptraining'
 BACKENDS = ('taylor', 'window+linear')
-
-
-@pytest.fixture(scope='module')
-def script() -> ModuleType:
-    """Return the script as a module."""
-    spec = importlib.util.spec_from_file_location(
-        'uptraining_script', ROOT / 'benchmarks/uptraining.py'
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope='module')
