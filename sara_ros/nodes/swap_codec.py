@@ -22,17 +22,6 @@ def encode_identity(identity: ModelIdentity) -> msg.ModelIdentity:
     )
 
 
-def decode_identity(message: msg.ModelIdentity) -> ModelIdentity:
-    """Return the identity that a message states."""
-    return ModelIdentity(
-        model_id=message.model_id,
-        attention_backend=message.attention_backend,
-        device=message.device,
-        runtime=message.runtime,
-        weights_sha256=message.weights_sha256,
-    )
-
-
 def decode_wanted(request: SwapModel.Request) -> WantedModel:
     """Return what a request asks for."""
     return WantedModel(
