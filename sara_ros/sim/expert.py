@@ -33,16 +33,19 @@ DONE: Final = replace(
     reach_horizontal_m=0.011,
     reach_vertical_m=0.013,
     lift_height_m=0.075,
-    on_disc_m=0.024,
+    on_disc_m=0.030,
     released_opening=0.75,
     released_clearance_m=0.045,
 )
 """When the expert terminates: well inside success, so that an imitator's margin is too."""
 
+PUSHED: Final = replace(DONE, on_disc_m=0.018)
+"""A block that was pushed may be pushed further; one that was put down stays."""
+
 
 def expert_action(state: WorldState, task: Task) -> Action:
     """Return the action ``(8,)`` that the expert takes in ``state``."""
-    if task.success(state, DONE):
+    if task.success(state, PUSHED if task.verb == 'push' else DONE):
         return manoeuvres.stop(state, 0.0 if task.verb in ('push', 'lift') else 1.0)
     if task.verb == 'push':
         between = manoeuvres.caught(state)
@@ -118,4 +121,5 @@ def _landed(state: WorldState, color: str) -> bool:
     block, disc = state.objects[color].position, state.objects[DISC].position
     height = float(block[2]) - BLOCK_HALF_M
     aside = float(np.linalg.norm((block - disc)[:2]))
-    return height < THRESHOLDS.resting_height_m and aside < DONE.on_disc_m
+    tuning = manoeuvres.TUNING
+    return height < tuning.release_height_m and aside < tuning.release_aside_m

@@ -30,15 +30,21 @@ class Tuning:
     :param gain: part of the error removed in one step; 0.3 is still calm with two steps of delay.
     :param funnel_in_m: sideways error below which the hand is all the way down.
     :param funnel_out_m: sideways error above which it stays at full height.
+    :param press_m: how far below the disc a held block is aimed, so that it does not hover.
+    :param release_height_m: below this height over the disc a held block is let go of.
+    :param release_aside_m: the same for the distance from the disc's middle.
     :param run_up_m: how far behind the block the pusher comes down.
     :param contact_m: least distance of the pusher from the block's centre while it pushes.
     """
 
     gain: float = 0.3
-    funnel_in_m: float = 0.010
-    funnel_out_m: float = 0.032
+    funnel_in_m: float = 0.016
+    funnel_out_m: float = 0.045
     hover_m: float = 0.075
-    carry_height_m: float = 0.10
+    carry_height_m: float = 0.08
+    press_m: float = 0.008
+    release_height_m: float = 0.012
+    release_aside_m: float = 0.030
     lift_height_m: float = 0.15
     low_height_m: float = 0.03
     safe_height_m: float = 0.075
@@ -93,8 +99,8 @@ def carry_to_disc(state: WorldState, color: str) -> Action:
     block, disc = state.objects[color].position, state.objects[DISC].position
     aside = float(np.linalg.norm(block[:2] - disc[:2]))
     height = _ramp(aside, TUNING.funnel_in_m, TUNING.funnel_out_m)
-    goal = disc + (state.ee.position - block) * (1, 1, 0)
-    goal[2] = BLOCK_HALF_M + height * (TUNING.carry_height_m - BLOCK_HALF_M)
+    goal = disc + (state.ee.position - block)
+    goal[2] += BLOCK_HALF_M - TUNING.press_m + height * TUNING.carry_height_m
     return _towards(goal, state, 0.0, 0.0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from sara_ros.core import Observation, ObservationError, ParameterError, PolicySpec
 from sara_ros.sim.action_space import tabletop_action
 from sara_ros.sim.expert import ScriptedExpert, expert_action
-from sara_ros.sim.scene import COLORS, FINGER_TRAVEL_M, OBJECTS
+from sara_ros.sim.scene import COLORS, DISC, FINGER_TRAVEL_M, OBJECTS
 from sara_ros.sim.state import WorldState
 from sara_ros.sim.tasks import TASKS, VERBS, Task
 from sara_ros.sim.world import STEP_SEC, TabletopWorld
@@ -65,11 +66,18 @@ def test_the_expert_recovers_from_anywhere(world: TabletopWorld, verb: str) -> N
         holding = COLORS[rng.integers(len(COLORS))] if seed % 3 == 0 else None
         state = world.teleport(spot, yaw_rad=rng.uniform(-0.5, 0.5), opening=seed % 2,
                                holding=holding)  # fmt: skip
-        if world.colliding:
+        if world.colliding or _occupied(state, task):
             continue
         played += 1
         assert _play(world, state, task)[0], (seed, task.instruction)
     assert played >= 8
+
+
+def _occupied(state: WorldState, task: Task) -> bool:
+    """Tell whether another block is where the task's block must go."""
+    disc = state.objects[DISC].position
+    others = [state.objects[color].position for color in COLORS if color != task.color]
+    return task.verb == 'place' and any(np.linalg.norm((o - disc)[:2]) < 0.045 for o in others)
 
 
 def test_the_expert_puts_down_what_it_should_push(world: TabletopWorld) -> None:
@@ -80,6 +88,43 @@ def test_the_expert_puts_down_what_it_should_push(world: TabletopWorld) -> None:
         state = world.step(expert_action(state, task))
     assert state.objects['red'].position[2] < 0.03
     assert state.ee.position[2] > 0.05 or state.gripper_opening < 0.3
+
+
+def test_an_imitator_unsure_of_the_places_neither_hovers_nor_holds_on(
+    world: TabletopWorld,
+) -> None:
+    """An imitator returns the mean over what it cannot tell apart."""
+    task = Task('place', 'red')
+    disc = world.reset(4, task).objects[DISC]
+    errors = np.random.default_rng(0).normal(0, 0.011, (300, 2))
+    blurred = {}
+    for height in (0.03, 0.045):
+        state = world.teleport(np.add(disc.position, (0, 0, height)), holding='red')
+        elsewhere = [np.add(disc.position, (*error, 0)) for error in errors]
+        states = [
+            replace(state, objects={**state.objects, DISC: replace(disc, position=place)})
+            for place in elsewhere
+        ]
+        blurred[height] = np.mean([expert_action(s, task) for s in states], axis=0)
+    assert blurred[0.045][3] < -0.004
+    assert blurred[0.03][7] > 0.9
+
+
+@pytest.mark.parametrize('offset_m', [-0.009, 0.009])
+def test_however_a_block_is_held_it_is_let_go_of(world: TabletopWorld, offset_m: float) -> None:
+    """A block that sticks out below the fingers lands before they are down, and the reverse."""
+    task = Task('place', 'red')
+    disc = world.reset(4, task).objects[DISC]
+    state = world.teleport(np.add(disc.position, (0, 0, 0.06)), holding='red')
+    block = state.objects['red']
+    for height in (0.05, 0.03):
+        ee = replace(state.ee, position=np.add(disc.position, (0, 0, height + offset_m)))
+        lower = np.add(disc.position, (0, 0, height))
+        held = replace(
+            state, ee=ee, objects={**state.objects, 'red': replace(block, position=lower)}
+        )
+        action = expert_action(held, task)
+        assert action[3] < -0.004 if height > 0.04 else action[7] == 1.0
 
 
 def test_the_expert_has_no_hidden_phase(world: TabletopWorld) -> None:
