@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-import ctypes
 import os
 from pathlib import Path
 import signal
@@ -16,9 +15,9 @@ import yaml
 
 from sara_ros.core import SaraError
 from sara_ros.core.resources import package_folder
+from sara_ros.nodes.start import end_with_parent
 
 STOP_TIMEOUT_SEC: Final = 8.0
-_PR_SET_PDEATHSIG: Final = 1
 
 
 class ChildError(SaraError):
@@ -83,7 +82,7 @@ class Children:
                 env=self._environment,
                 # Ctrl-C reaches only this process, which then stops the others in order.
                 start_new_session=True,
-                preexec_fn=_end_with_parent,
+                preexec_fn=end_with_parent,
             )
         self._pids[name] = self._processes[name].pid
 
@@ -131,9 +130,3 @@ def _ended(code: int) -> str:
     if code < 0:
         return f'was ended by {signal.Signals(-code).name}'
     return f'ended with exit code {code}'
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end a child whose parent was killed and could not stop it."""
-    if sys.platform == 'linux':
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -23,6 +23,7 @@ from sara_ros.evaluation.session import Episode, PolicyFacts
 from sara_ros.evaluation.status import LiveStatus
 from sara_ros.evaluation.video import EpisodeRecorder
 from sara_ros.nodes.graph_client import GraphClient
+from sara_ros.nodes.session_bag import SessionBag
 from sara_ros.nodes.session_recorder import SessionRecorder
 from sara_ros_msgs.action import RunPolicy
 
@@ -31,9 +32,8 @@ VIDEO_EVERY: Final = 2
 VIDEO_FPS: Final = 10.0
 VIDEO_SIZE_PX: Final = (640, 480)
 VIDEO_FILE: Final = 'episodes.mp4'
-TABLETOP_BOX: Final = '0.22 -0.34 -0.04 0.72 0.34 0.40'
-"""Workspace for the simulated arm: what it can reach and 4 cm more (m)."""
-REPORT_FILES: Final = (REPORT_FILE, PAGE_FILE, SAMPLES_FILE, PLOT_FILE, VIDEO_FILE)
+BAG_FILE: Final = 'session.mcap'
+REPORT_FILES: Final = (REPORT_FILE, PAGE_FILE, SAMPLES_FILE, PLOT_FILE, VIDEO_FILE, BAG_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,10 @@ class Stage:
     :param kind: ``demo`` or ``demo-real``.
     :param out: folder of the report; the report of an earlier session is removed.
     :param total: episodes to come.
+    :param bag: also record ``session.mcap`` there, for ``sara-ros replay``.
     """
 
-    def __init__(self, kind: str, out: Path, total: int) -> None:
+    def __init__(self, kind: str, out: Path, total: int, *, bag: bool = False) -> None:
         """Prepare the folder; ``with`` starts the graph."""
         out.mkdir(parents=True, exist_ok=True)
         for name in REPORT_FILES:
@@ -64,6 +65,8 @@ class Stage:
         self._kind = kind
         self._out = out
         self._total = total
+        self._wants_bag = bag
+        self._bag: SessionBag | None = None
         self._stack = ExitStack()
         self._frames = count()
         self._live: LiveStatus | None = None
@@ -81,6 +84,9 @@ class Stage:
             self.recorder = SessionRecorder(
                 self.client.node, self._on_frame, clouds=self._kind == 'demo-real'
             )
+            if self._wants_bag:
+                bag = SessionBag(self.client.node, self._out / BAG_FILE)
+                self._bag = stack.enter_context(bag)
             self.view = stack.enter_context(LiveView(f'sara_ros {self._kind}', self._total))
             self._video = stack.enter_context(
                 EpisodeRecorder(self._out / VIDEO_FILE, VIDEO_FPS, VIDEO_SIZE_PX)
@@ -177,6 +183,8 @@ class Stage:
         """Write the report of a session that was left, and return the path of its page."""
         if self._video.frames and self._video.codec == 'mpeg4':
             self.log.notes.append('The video is MPEG-4 part 2, which browsers do not play.')
+        if self._bag is not None and self._bag.problem:
+            self.log.notes.append(self._bag.problem)
         return self.log.write(
             self.recorder, self.children.pids, VIDEO_FILE if self._video.frames else ''
         )

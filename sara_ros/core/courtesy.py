@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 import os
 import sys
-from threading import Event, get_native_id
+from threading import Event, Thread, get_native_id
 import time
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 PATIENCE_SEC: Final = 10.0
 BACKGROUND_NICENESS: Final = 10
+T = TypeVar('T')
 
 
 class Gate:
@@ -66,3 +68,28 @@ def step_back() -> None:
     """Give the calling thread a lower priority than the others of its process."""
     with suppress(OSError, AttributeError):  # of use where the system keeps priorities by thread
         os.setpriority(os.PRIO_PROCESS, get_native_id(), BACKGROUND_NICENESS)
+
+
+def at_low_priority(work: Callable[[], T]) -> T:
+    """
+    Return what ``work`` returns, which a thread of lower priority runs meanwhile.
+
+    A thread inherits the priority of the one that starts it and cannot raise it again. Whoever
+    is to start one that must keep up leaves slow work to this function and never steps back.
+    """
+
+    def run(outcome: Future[T]) -> None:
+        step_back()
+        try:
+            outcome.set_result(work())
+        except BaseException as err:  # raised where it is waited for
+            outcome.set_exception(err)
+        finally:
+            del outcome  # the error's frames would hold it, and it the error
+
+    awaited: Future[T] = Future()
+    Thread(target=run, args=(awaited,), name='background', daemon=True).start()
+    try:
+        return awaited.result()
+    finally:
+        del awaited

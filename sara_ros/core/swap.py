@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
@@ -17,6 +17,12 @@ SLOW_SHARE: Final = 0.05
 """Share of the answers of a window that may be over the budget while its p95 is not."""
 BUDGET_SHARE: Final = 0.6
 """The budget, where none is stated: this share of the time that a chunk lasts."""
+SLACK: Final = 1.25
+"""A candidate may take so much longer than the model it replaces does under the same load."""
+RESERVE_SHARE: Final = 0.8
+"""Share of a command period by which commands wait for a fallback during a change."""
+LARGEST_SHARE: Final = 0.95
+"""Largest budget that follows from the serving model, as a share of the time a chunk lasts."""
 RANGE_TOLERANCE: Final = 1e-4
 """Share of a dimension's range by which rounding may leave it."""
 
@@ -119,8 +125,7 @@ class TrialRules:
     What a candidate must keep to.
 
     :param window_chunks: chunks a trial lasts; 0 for no trial.
-    :param budget_sec: largest p95 of its time to answer; 0 takes ``BUDGET_SHARE`` of the time
-        that a chunk lasts.
+    :param budget_sec: largest p95 of its time to answer; 0 leaves it to :meth:`beside`.
     :param answer_timeout_sec: longest wait for one answer before it ever acts.
     """
 
@@ -128,21 +133,36 @@ class TrialRules:
     budget_sec: float = 0.0
     answer_timeout_sec: float = 10.0
 
-    def budget_of(self, spec: ActionSpec) -> float:
-        """Return the budget in seconds for a model of ``spec``."""
-        return self.budget_sec or BUDGET_SHARE * spec.horizon / spec.rate_hz
+    def beside(self, spec: ActionSpec, serving_sec: float = 0.0) -> TrialRules:
+        """
+        Return the rules with a budget; one that is stated is kept.
+
+        It is ``BUDGET_SHARE`` of the time that a chunk lasts. On a machine where the serving
+        model takes longer it grows to ``SLACK`` times that, as far as commands can wait for a
+        fallback, and is never below what the serving model takes within a chunk's time.
+
+        :param spec: of the actions.
+        :param serving_sec: p95 of the serving model's answers of late; 0 if it is not known.
+        """
+        if self.budget_sec:
+            return self
+        chunk_sec = spec.horizon / spec.rate_hz
+        usual_sec = BUDGET_SHARE * chunk_sec
+        slack_sec = min(SLACK * serving_sec, RESERVE_SHARE * chunk_sec)
+        same_sec = min(serving_sec, LARGEST_SHARE * chunk_sec)
+        return replace(self, budget_sec=max(usual_sec, slack_sec, same_sec))
 
 
 class TrialWindow:
     """Judges the answers of a candidate until its window has passed."""
 
     def __init__(self, rules: TrialRules, spec: ActionSpec) -> None:
-        """Judge a candidate of ``spec``."""
+        """Judge a candidate of ``spec`` by rules with a budget."""
         self._spec = spec
         self._allowed_slow = int(SLOW_SHARE * rules.window_chunks)
         self._slow = 0
         self.window_chunks = rules.window_chunks
-        self.budget_sec = rules.budget_of(spec)
+        self.budget_sec = rules.beside(spec).budget_sec
         self.chunks = 0
 
     @property

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import io
+import re
 import sys
 from typing import Final, TextIO
 
@@ -24,6 +26,7 @@ STYLES: Final = {
     Level.STALE: 'magenta',
 }
 BAR_CELLS: Final = 24
+SVG_CELLS: Final = 150
 
 
 class GraphView:
@@ -96,6 +99,16 @@ def render(status: GraphStatus) -> RenderableType:
         _topics(status),
     )
     return Panel(body, title=title, title_align='left', border_style=STYLES[status.level])
+
+
+def render_svg(status: GraphStatus, width: int = SVG_CELLS) -> str:
+    """Return the whole screen as an SVG picture that loads nothing, ``width`` characters wide."""
+    console = Console(
+        file=io.StringIO(), record=True, width=width, force_terminal=True, color_system='truecolor'
+    )
+    console.print(render(status))
+    picture = console.export_svg(title='sara-ros top')
+    return re.sub(r'@font-face \{.*?\}\s*', '', picture, flags=re.DOTALL)
 
 
 def _facts(status: GraphStatus) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
@@ -19,6 +19,15 @@ _EDGE: Final = 0.1
 _MINUTE_SEC: Final = 60.0
 
 
+@dataclass(frozen=True, slots=True)
+class ProcessCost:
+    """What a process took of its machine, from the first run of a session to the last."""
+
+    cpu_percent: float
+    rss_start_mib: float
+    rss_end_mib: float
+
+
 @dataclass(slots=True)
 class SoakLog:
     """
@@ -29,6 +38,8 @@ class SoakLog:
     :param ended: how often runs ended for which reason.
     :param dropped: dropped observations by reason.
     :param clipped: limited action values by reason.
+    :param processes: what each process took.
+    :param exported: the model manager wrote CSV and MCAP meanwhile.
     """
 
     model_id: str
@@ -41,6 +52,8 @@ class SoakLog:
     dropped: Mapping[str, int] = field(default_factory=dict)
     clipped: Mapping[str, int] = field(default_factory=dict)
     deadline_misses: int = 0
+    processes: Mapping[str, ProcessCost] = field(default_factory=dict)
+    exported: bool = False
 
     def to_report(self, duration_sec: float) -> dict[str, Any]:
         """Return the content of ``report.json``."""
@@ -64,6 +77,8 @@ class SoakLog:
             'dropped': dict(sorted(self.dropped.items())),
             'clipped': dict(sorted(self.clipped.items())),
             'runs': dict(sorted(self.ended.items())),
+            'exported': self.exported,
+            'processes': {name: asdict(cost) for name, cost in self.processes.items()},
             'memory': {name: _memory(series) for name, series in self.memory_mib.items()},
             'minutes': self._minutes(),
         }

@@ -21,6 +21,7 @@ LEVELS: Final = {
     Level.ERROR: DiagnosticStatus.ERROR,
     Level.STALE: DiagnosticStatus.STALE,
 }
+NEVER: Final = Finding(Level.STALE, 'never heard of')
 IDLE: Final = Finding(Level.OK, 'no run in progress')
 
 
@@ -43,10 +44,11 @@ def policy_status(
 ) -> DiagnosticStatus:
     """Tell how the policy node is; STALE when it was not heard of for ``stale_sec``."""
     if status is None or age_sec is None:
-        return _diagnostic(owner, 'policy', Finding(Level.STALE, 'never heard of'), {})
+        return _diagnostic(owner, 'policy', NEVER, {})
     finding = Finding(Level.OK, f'{status.state}, dry run' if status.dry_run else status.state)
-    if age_sec > stale_sec:
-        finding = Finding(Level.STALE, f'not heard of for {age_sec:.1f} s')
+    unheard = silence(age_sec, stale_sec)
+    if unheard:
+        finding = unheard
     elif status.last_error:
         finding = Finding(Level.ERROR, status.last_error)
     elif status.state != 'active':
@@ -62,6 +64,21 @@ def policy_status(
         'clipped_values (count)': status.clipped_values,
         **{f'clipped {reason} (count)': count for reason, count in clipped},
     })  # fmt: skip
+
+
+def silence(age_sec: float | None, stale_sec: float) -> Finding | None:
+    """Return that the policy node was not heard of for ``stale_sec``; None when it was."""
+    if age_sec is None:
+        return NEVER
+    if age_sec > stale_sec:
+        return Finding(Level.STALE, f'not heard of for {age_sec:.1f} s')
+    return None
+
+
+def outdated(status: DiagnosticStatus, unheard: Finding) -> DiagnosticStatus:
+    """Return ``status`` with its values, which nobody vouches for any more."""
+    status.level, status.message = LEVELS[unheard.level], unheard.text
+    return status
 
 
 def timing_status(

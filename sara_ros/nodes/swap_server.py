@@ -28,7 +28,8 @@ PARAMETERS: Final = (
     ParameterSpec('swap_trial_chunks', 40, 'Chunks of a new model during which the one before '
                   'stands by; 0: no trial.', low=0, high=100_000),
     ParameterSpec('swap_budget_sec', 0.0, 'Largest p95 of the time a new model takes to answer; '
-                  '0: 60 % of the time a chunk lasts.', low=0.0, high=60.0),
+                  '0: 60 % of the time a chunk lasts, more where the model before it takes longer '
+                  'as well.', low=0.0, high=60.0),
     ParameterSpec('swap_answer_timeout_sec', 10.0, 'Longest wait for one answer of a new model '
                   'before it acts.', low=0.1, high=600.0),
 )  # fmt: skip
@@ -66,7 +67,7 @@ class SwapServer:
         """Return the policy to serve from now on, whose model the services change."""
         identity = folder.identity_of(policy, device)
         self._swap = HotSwap(
-            ServedModel(policy, identity),
+            ServedModel.of(policy, identity),
             folder,
             self,
             rules=self._rules,

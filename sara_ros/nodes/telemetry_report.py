@@ -13,8 +13,10 @@ from sara_ros.nodes.diagnostics import (
     command_status,
     export_status,
     observation_status,
+    outdated,
     policy_status,
     process_status,
+    silence,
     stage_statistics,
     timing_status,
 )
@@ -76,12 +78,18 @@ def diagnose(
     :param silent_sec: time without a command in a run; None while there is no run.
     """
     known = status or PolicyStatus()
-    return DiagnosticArray(status=[
-        policy_status(owner, status, age_sec, stale_sec=limits.stale_sec),
-        timing_status(owner, summary, silent_sec, limits),
+    resting_on_status = [
         command_status(owner, summary, known, recent, limits),
         observation_status(owner, summary, known, recent, limits),
         process_status(owner, summary, known, limits),
+    ]
+    unheard = silence(age_sec, limits.stale_sec)
+    if unheard:
+        resting_on_status = [outdated(each, unheard) for each in resting_on_status]
+    return DiagnosticArray(status=[
+        policy_status(owner, status, age_sec, stale_sec=limits.stale_sec),
+        timing_status(owner, summary, silent_sec, limits),
+        *resting_on_status,
         export_status(owner, export, folder),
     ])  # fmt: skip
 

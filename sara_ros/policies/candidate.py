@@ -10,14 +10,20 @@ from sara_ros.core import SCRIPTED_EXPERT, CheckpointError, Policy, SaraError
 from sara_ros.core.swap import ModelIdentity
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.loading import load_policy
+from sara_ros.policies.timed import TimedPolicy
 
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """A policy and which model it is."""
+    """A policy, how long its answers take, and which model it is."""
 
-    policy: Policy
+    policy: TimedPolicy
     identity: ModelIdentity
+
+    @classmethod
+    def of(cls, policy: Policy, identity: ModelIdentity) -> ServedModel:
+        """Return the model with its answers timed."""
+        return cls(TimedPolicy(policy), identity)
 
 
 class ModelSource(Protocol):

@@ -4,47 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import RLock, Thread
-import time
-from typing import Final
 
-from sara_ros.core import ParameterError
-from sara_ros.core.courtesy import step_back
+from sara_ros.core import ParameterError, Policy
+from sara_ros.core.courtesy import at_low_priority
 from sara_ros.core.errors import describe
 from sara_ros.core.spec_fit import require_fit
-from sara_ros.core.swap import ModelIdentity, SwapState, TrialRules, TrialWindow, WantedModel
-from sara_ros.core.swap_report import Answered, Boundary, SwapCounts, SwapReport
+from sara_ros.core.swap import SwapState, TrialRules, WantedModel
+from sara_ros.core.swap_report import Answered, Boundary, SwapReport
 from sara_ros.policies.candidate import ModelSource, ServedModel
+from sara_ros.policies.command_reserve import CommandReserve
 from sara_ros.policies.companion import Companion
 from sara_ros.policies.memory import return_memory
 from sara_ros.policies.rehearsal import rehearse
-from sara_ros.policies.shadowed import Comparison, ShadowedPolicy
+from sara_ros.policies.serving_models import ServingModels
+from sara_ros.policies.shadowed import Comparison
+from sara_ros.policies.swap_change import Change, GivenUpError
+from sara_ros.policies.swap_ledger import SwapLedger
 from sara_ros.policies.swappable import SwappablePolicy
-from sara_ros.policies.trial import TrialPolicy
-
-NS: Final = 1_000_000_000
-MOST_REMEMBERED: Final = 16
-"""Models that a row of rollbacks can return to."""
-RESERVE_TIMEOUT_SEC: Final = 5.0
-RESERVE_SHARE: Final = 0.8
-"""Share of a command period by which commands wait for a fallback during a change."""
-
-
-@dataclass(slots=True, eq=False)
-class _Change:
-    """One change of model until it is over; ``answered`` is called once."""
-
-    wanted: WantedModel
-    identity: ModelIdentity
-    rules: TrialRules
-    answered: Answered
-    going_back: bool = False
-    given_up: bool = False
-
-
-class _GivenUpError(Exception):
-    """The change is not wanted any more."""
 
 
 class HotSwap:
@@ -70,43 +48,31 @@ class HotSwap:
         compared: Callable[[Comparison], None] = lambda _: None,
     ) -> None:
         """Serve ``serving``; its spec is what every candidate must fit."""
-        self.policy = SwappablePolicy(serving.policy)
-        self._contract = serving.policy.spec
+        self._models = ServingModels(serving)
+        self._actions = self._models.contract.action
         self._source = source
         self._boundary = boundary
+        self._reserve = CommandReserve(boundary, self._actions)
         self._rules = rules
-        self._changed = changed
         self._compared = compared
         self._lock = RLock()
-        self._serving = serving
-        self._history: list[ModelIdentity] = []
-        self._change: _Change | None = None
-        self._state, self._message = SwapState.IDLE, ''
-        self._counts = SwapCounts()
-        # What a trial or a shadow run needs until it is over.
-        self._previous: ServedModel | None = None
-        self._companion: Companion | None = None
-        self._window: TrialWindow | None = None
-        self._shadow: ShadowedPolicy | None = None
-        self._shadowing: ServedModel | None = None
-        self.reserve_ns = 0
+        self._ledger = SwapLedger(self._models, changed)
+
+    @property
+    def policy(self) -> SwappablePolicy:
+        """The policy to serve, whichever model is behind it."""
+        return self._models.policy
+
+    @property
+    def reserve_ns(self) -> int:
+        """By how much commands are to wait at the moment; see :class:`Boundary`."""
+        return self._reserve.duration_ns
 
     @property
     def report(self) -> SwapReport:
         """Where the newest change stands."""
         with self._lock:
-            window = self._window
-            return SwapReport(
-                state=self._state,
-                message=self._message,
-                active=self._serving.identity,
-                candidate=self._change.identity if self._change else ModelIdentity(),
-                previous=self._history[-1] if self._history else ModelIdentity(),
-                trial_chunks=window.chunks if window else 0,
-                window_chunks=window.window_chunks if window else 0,
-                budget_sec=window.budget_sec if window else 0.0,
-                counts=self._counts,
-            )
+            return self._ledger.report
 
     def request(self, wanted: WantedModel, answered: Answered = lambda _: None) -> None:
         """
@@ -125,17 +91,17 @@ class HotSwap:
         :raises ParameterError: when there is neither.
         """
         with self._lock:
-            change = self._change
-            if change is not None and self._state.preparing:
+            change, history = self._ledger.change, self._models.history
+            if change is not None and self._ledger.state.preparing:
                 change.given_up = True
                 self._set(SwapState.DISCARDED, f'{change.identity} was given up on request')
-                self._answer(change)
-            elif change is not None and self._state is SwapState.TRIAL:
+                change.answer(self.report)
+            elif change is not None and self._ledger.state is SwapState.TRIAL:
                 self._conclude(change, 'on request')
-            elif self._state is SwapState.SHADOW:
+            elif self._ledger.state is SwapState.SHADOW:
                 self.end_shadow(promote=False, reason='a rollback on request')
-            elif self._history:
-                self._begin(WantedModel.again(self._history[-1]), answered, going_back=True)
+            elif history:
+                self._begin(WantedModel.again(history[-1]), answered, going_back=True)
                 return
             else:
                 raise ParameterError('there is no model to go back to: none was replaced')
@@ -151,17 +117,15 @@ class HotSwap:
         :raises ParameterError: when no shadow runs.
         """
         with self._lock:
-            change, served = self._change, self._shadowing
-            if self._state is not SwapState.SHADOW or change is None or served is None:
-                raise ParameterError(f"no shadow runs; the state is '{self._state.value}'")
-            self._stop_shadow()
+            change, served = self._ledger.change, self._models.hide()
+            if change is None or served is None:
+                raise ParameterError(f"no shadow runs; the state is '{self._ledger.state.value}'")
             if promote:
                 wanted = replace(change.wanted, shadow=False)
-                change = _Change(wanted, change.identity, change.rules, answered)
-                self._change = change
-                self._reserve()
+                self._ledger.change = promoted = replace(change, wanted=wanted, answered=answered)
+                self._reserve.take()
                 self._set(SwapState.WARMING, f'shadow promoted: {reason}')
-                self._start(self._rehearse, change, served)
+                self._start(self._rehearse, promoted, served)
                 return
             self._set(SwapState.DISCARDED, f'shadow discarded: {reason}')
             report = self.report
@@ -170,69 +134,75 @@ class HotSwap:
     def close(self, reason: str) -> None:
         """End the change under way for good: the models serve no more."""
         with self._lock:
-            change = self._change
-            self._stop_shadow()
-            if self._companion is not None:
-                self._companion.close()
-            self._previous = self._companion = None
-            if change is not None and not self._state.settled:
+            change = self._ledger.change
+            self._models.close()
+            if change is not None and not self._ledger.state.settled:
                 change.given_up = True
                 self._set(SwapState.REFUSED, reason)
-                self._answer(change)
+                change.answer(self.report)
 
     def _begin(self, wanted: WantedModel, answered: Answered, *, going_back: bool) -> None:
         with self._lock:
-            if self._state is SwapState.TRIAL and self._change and not self._boundary.running():
-                self._conclude(self._change, '')
-            if not self._state.settled:
-                raise ParameterError(
-                    f'a change to {self.report.candidate} is under way (state '
-                    f"'{self._state.value}'); wait for its end, or give it up by a rollback"
-                )
-            identity = wanted.after(self._serving.identity)
-            change = _Change(wanted, identity, self._rules(), answered, going_back)
-            self._change, self._window = change, None
-            self._reserve()
+            self._require_settled()
+            identity = wanted.after(self._models.serving.identity)
+            change = Change(wanted, identity, self._rules(), answered, going_back)
+            self._ledger.change, self._models.window = change, None
+            self._reserve.take()
             self._set(SwapState.LOADING, f'loading {identity}')
         self._start(self._prepare, change)
 
-    def _start(self, work: Callable[..., None], change: _Change, *arguments: object) -> None:
+    def _require_settled(self) -> None:
+        ledger = self._ledger
+        if ledger.state is SwapState.TRIAL and ledger.change and not self._boundary.running():
+            self._conclude(ledger.change, '')
+        if not ledger.state.settled:
+            raise ParameterError(
+                f'a change to {self.report.candidate} is under way (state '
+                f"'{ledger.state.value}'); wait for its end, or give it up by a rollback"
+            )
+
+    def _start(self, work: Callable[..., None], change: Change, *arguments: object) -> None:
         def run() -> None:
-            step_back()
             try:
                 work(change, *arguments)
-            except _GivenUpError:
+            except GivenUpError:
                 pass
             except Exception as err:  # loading a model may raise anything
                 self._refuse(change, describe(err))
-            return_memory()
+            at_low_priority(return_memory)
 
         Thread(target=run, name='swap', daemon=True).start()
 
-    def _prepare(self, change: _Change) -> None:
-        with self.policy.gate.yielding():
-            change.identity = self._source.identify(change.identity)
-            if change.identity == self._serving.identity:
-                with self._going_on(change):
-                    self._set(SwapState.SKIPPED, f'{change.identity} already serves')
-                    self._answer(change)
-                return
-            policy = self._source.load(change.identity)
-        require_fit(self._contract, policy.spec)
+    def _prepare(self, change: Change) -> None:
+        policy = at_low_priority(lambda: self._load(change))
+        if policy is None:
+            with self._going_on(change):
+                self._set(SwapState.SKIPPED, f'{change.identity} already serves')
+                change.answer(self.report)
+            return
+        require_fit(self._models.contract, policy.spec)
         with self._going_on(change):
             self._set(SwapState.WARMING, f'{change.identity} is loaded')
-        self._rehearse(change, ServedModel(policy, change.identity))
+        self._rehearse(change, ServedModel.of(policy, change.identity))
 
-    def _rehearse(self, change: _Change, served: ServedModel) -> None:
+    def _load(self, change: Change) -> Policy | None:
+        """Return the candidate; ``None`` when it serves already."""
+        with self.policy.gate.yielding():
+            change.identity = self._source.identify(change.identity)
+            if change.identity == self._models.serving.identity:
+                return None
+            return self._source.load(change.identity)
+
+    def _rehearse(self, change: Change, served: ServedModel) -> None:
         companion = Companion(served.policy)
         shadow = change.wanted.shadow
         try:
             rehearse(
                 companion,
                 gate=self.policy.gate,
-                actions=self._contract.action,
+                actions=self._actions,
                 latest=self.policy.latest,
-                rules=change.rules,
+                rules=self._rules_beside_serving(change),
                 timed=not shadow,
             )
             if shadow:
@@ -244,123 +214,82 @@ class HotSwap:
             companion.close()
             raise
 
-    def _begin_shadow(self, change: _Change, served: ServedModel) -> None:
+    def _rules_beside_serving(self, change: Change) -> TrialRules:
+        """Return the rules with a budget that the serving model keeps to as well."""
+        return change.rules.beside(self._actions, self._models.serving.policy.p95_sec)
+
+    def _begin_shadow(self, change: Change, served: ServedModel) -> None:
         with self._going_on(change):
-            self._shadowing = served
-            self._shadow = ShadowedPolicy(self._serving.policy, served.policy, self._compared)
-            self.policy.replace(self._shadow)
-            self._set(SwapState.SHADOW, f'{served.identity} runs beside {self._serving.identity}')
-            self._answer(change)
+            self._models.show(served, self._compared)
+            beside = self._models.serving.identity
+            self._set(SwapState.SHADOW, f'{served.identity} runs beside {beside}')
+            change.answer(self.report)
 
-    def _stop_shadow(self) -> None:
-        if self._shadow is not None:
-            self.policy.replace(self._serving.policy)
-            self._shadow.close()
-        self._shadow = self._shadowing = None
-
-    def _switch(self, change: _Change, served: ServedModel, companion: Companion) -> None:
+    def _switch(self, change: Change, served: ServedModel, companion: Companion) -> None:
         with self._going_on(change):
             self._set(SwapState.READY, f'{served.identity} waits for the next chunk')
-        self._await_reserve(change)
+        self._reserve.wait(lambda: change.given_up)
         with self._going_on(change):
-            previous, self._serving = self._serving, served
             if change.going_back:
-                self._history.pop()
                 companion.close()
-                self.policy.replace(served.policy)
-                self._count(swaps=1, rollbacks=1)
+                self._models.return_to(served)
+                self._ledger.count(swaps=1, rollbacks=1)
                 self._set(SwapState.ROLLED_BACK, f'{served.identity} serves again, on request')
             else:
-                self._history = [*self._history, previous.identity][-MOST_REMEMBERED:]
-                self._count(swaps=1)
-                self._begin_trial(change, previous, companion)
-            self._answer(change)
+                self._ledger.count(swaps=1)
+                self._begin_trial(change, served, companion)
+            change.answer(self.report)
 
-    def _begin_trial(self, change: _Change, previous: ServedModel, companion: Companion) -> None:
-        window = TrialWindow(change.rules, self._contract.action)
-        self._window, self._previous, self._companion = window, previous, companion
-        self.policy.replace(
-            TrialPolicy(
-                companion,
-                previous.policy,
-                window,
-                ended=lambda reason: self._conclude(change, reason),
-            )
+    def _begin_trial(self, change: Change, served: ServedModel, companion: Companion) -> None:
+        rules = self._rules_beside_serving(change)
+        window = self._models.try_out(
+            served, companion, rules, ended=lambda reason: self._conclude(change, reason)
         )
-        self._set(SwapState.TRIAL, f'{self._serving.identity} serves on trial')
+        self._set(SwapState.TRIAL, f'{served.identity} serves on trial')
         if not window.window_chunks:
             self._conclude(change, '')
 
-    def _conclude(self, change: _Change, reason: str) -> None:
+    def _conclude(self, change: Change, reason: str) -> None:
         """End a trial; it has failed when there is a ``reason``."""
         with self._lock:
-            previous, companion = self._previous, self._companion
-            if change is not self._change or previous is None or companion is None:
+            if change is not self._ledger.change:
                 return
-            if reason and companion.busy:
+            if reason and self._models.candidate_is_busy:
                 reason += '; it is still busy with its last answer, and left behind'
-            dropped = self._serving if reason else previous
+            candidate = self._models.serving.identity
+            companion = self._models.conclude(failed=bool(reason))
+            if companion is None:
+                return
+            serving = self._models.serving.identity
             if reason:
-                self._serving = previous
-                self._history.pop()
-                self._count(swaps=1, rollbacks=1)
-            self._previous = self._companion = None
-            self.policy.replace(self._serving.policy)
-            if reason:
-                text = f'{self._serving.identity} serves again instead of {dropped.identity}'
+                self._ledger.count(swaps=1, rollbacks=1)
+                text = f'{serving} serves again instead of {candidate}'
                 self._set(SwapState.ROLLED_BACK, f'{text}: {reason}')
             else:
-                self._set(SwapState.ACTIVE, f'{self._serving.identity} passed its trial')
+                self._set(SwapState.ACTIVE, f'{serving} passed its trial')
         companion.close()
         Thread(target=_discard, args=(companion,), name='swap', daemon=True).start()
 
-    def _refuse(self, change: _Change, reason: str) -> None:
+    def _refuse(self, change: Change, reason: str) -> None:
         with self._lock:
-            if change is not self._change or not self._state.preparing:
+            if change is not self._ledger.change or not self._ledger.state.preparing:
                 return
-            self._count(refusals=1)
+            self._ledger.count(refusals=1)
             self._set(SwapState.REFUSED, f'{change.identity} is refused: {reason}')
-            self._answer(change)
+            change.answer(self.report)
 
     @contextmanager
-    def _going_on(self, change: _Change) -> Iterator[None]:
+    def _going_on(self, change: Change) -> Iterator[None]:
         """Hold the lock, unless the change was given up."""
         with self._lock:
             if change.given_up:
-                raise _GivenUpError
+                raise GivenUpError
             yield
 
-    def _await_reserve(self, change: _Change) -> None:
-        deadline_sec = time.monotonic() + RESERVE_TIMEOUT_SEC
-        while self._boundary.running() and not self._boundary.reserved():
-            if change.given_up or time.monotonic() > deadline_sec:
-                return
-            time.sleep(0.005)
-
-    def _reserve(self) -> None:
-        """Make room in each command period for an answer of the previous model after a failure."""
-        action = self._contract.action
-        if action.horizon == 1:  # a longer chunk bridges the gap itself
-            self.reserve_ns = int(RESERVE_SHARE / action.rate_hz * NS)
-            self._boundary.reserve(self.reserve_ns)
-
-    def _count(self, *, swaps: int = 0, rollbacks: int = 0, refusals: int = 0) -> None:
-        self._counts = SwapCounts(
-            self._counts.swaps + swaps,
-            self._counts.rollbacks + rollbacks,
-            self._counts.refusals + refusals,
-        )
-
     def _set(self, state: SwapState, message: str) -> None:
-        self._state, self._message = state, message
         if state.settled or state is SwapState.SHADOW:
-            self.reserve_ns = 0
-            self._boundary.reserve(0)
-        self._changed(self.report)
-
-    def _answer(self, change: _Change) -> None:
-        answered, change.answered = change.answered, lambda _: None
-        answered(self.report)
+            self._reserve.give_back()
+        self._ledger.enter(state, message)
 
 
 def _discard(companion: Companion) -> None:

@@ -43,7 +43,7 @@ def rehearse(
         _answer(candidate, observation, gate, actions, rules) for _ in range(MEASURED_ANSWERS)
     ]
     typical_sec = median(answer.duration_ns for answer in answers) * 1e-9
-    budget_sec = rules.budget_of(candidate.policy.spec.action)
+    budget_sec = rules.beside(actions).budget_sec
     if timed and typical_sec > budget_sec:
         raise ActionError(
             f'it takes {typical_sec * 1e3:.1f} ms to answer, the budget is '

@@ -3,7 +3,7 @@
 import pytest
 
 from sara_ros.evaluation.samples import CommandSample
-from sara_ros.evaluation.soak import SoakLog
+from sara_ros.evaluation.soak import ProcessCost, SoakLog
 
 PERIOD_SEC = 0.05
 
@@ -38,6 +38,15 @@ def test_memory_grows_from_the_second_tenth_on():
     memory = report([], memory_mib={'policy': series})['memory']['policy']
     assert memory == {
         'first_mib': 200.0, 'last_mib': 220.0, 'max_mib': 220.0, 'growth_percent': 10.0,
+    }  # fmt: skip
+
+
+def test_what_each_process_took():
+    cost = ProcessCost(cpu_percent=3.5, rss_start_mib=80.0, rss_end_mib=81.5)
+    whole = report([], processes={'model_manager': cost}, exported=True)
+    assert whole['exported'] is True
+    assert whole['processes'] == {
+        'model_manager': {'cpu_percent': 3.5, 'rss_start_mib': 80.0, 'rss_end_mib': 81.5},
     }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def action(horizon: int = 1) -> ActionSpec:
     return ActionSpec('end_effector_delta', dimensions, 'base_link', 20.0, horizon)
 
 
-def spec(kind: str, model_id: str = 'tiny', horizon: int = 1) -> PolicySpec:
+def spec(kind: str, model_id: str = 'tiny', horizon: int = 1, history: int = 1) -> PolicySpec:
     """Return the spec of a tiny model."""
     image = ObservationSpec('front', 'image', (None, None, 3), 'rgb8')
     colors = ('red', 'green', 'blue')
@@ -47,6 +47,7 @@ def spec(kind: str, model_id: str = 'tiny', horizon: int = 1) -> PolicySpec:
         ),
         action=action(horizon),
         attention={'backend': 'softmax', 'options': {}},
+        history=history,
         instructions=INSTRUCTIONS,
     )
 
@@ -75,7 +76,8 @@ def make(models_dir: Path, kind: str, model_id: str = 'tiny', **changes: object)
     horizon = int(changes.pop('horizon', 1))
     config = rt2_config(horizon, **changes) if kind == 'rt2' else pct_config(**changes)
     model = json.loads(json.dumps(config.to_dict()))
-    checkpoint = Checkpoint(spec(kind, model_id, horizon), model)
+    history = int(model.get('history', 1))
+    checkpoint = Checkpoint(spec(kind, model_id, horizon, history), model)
     torch.manual_seed(0)
     checkpoints.save(models_dir, checkpoint, build_network(checkpoint).state_dict())
     return checkpoint

@@ -58,7 +58,7 @@ class SwapBench:
         self.comparisons = []
         identity = source.identify(ModelIdentity('old', device='cpu'))
         self.swap = HotSwap(
-            ServedModel(source.models['old'], identity),
+            ServedModel.of(source.models['old'], identity),
             source,
             self,
             rules=lambda: rules,

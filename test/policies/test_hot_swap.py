@@ -3,7 +3,8 @@
 from dataclasses import replace
 import gc
 from itertools import pairwise
-from threading import Event
+import os
+from threading import Event, get_native_id
 from threading import enumerate as all_threads
 import time
 import weakref
@@ -15,7 +16,8 @@ import pytest
 
 from sara_ros.core import ObservationError, ParameterError
 from sara_ros.core.run import TerminationReason
-from sara_ros.core.swap import TrialRules, WantedModel
+from sara_ros.core.swap import RESERVE_SHARE, TrialRules, WantedModel
+from sara_ros.policies.timed import FEWEST_ANSWERS
 
 PERIOD_SEC = 1 / RATE_HZ
 
@@ -161,6 +163,48 @@ def test_a_candidate_that_is_refused_never_acts(new, text):
         assert (report.active.model_id, report.counts.refusals) == ('old', 1)
         until(lambda: len(bench.commands) > 20)
         assert set(bench.actors()) == {'old'}
+
+
+def taking(seconds, x=0.01):
+    """Return an answer that takes ``seconds``."""
+    return lambda o: [time.sleep(seconds), chunk_of(o, action(x))][1]
+
+
+def test_a_candidate_may_take_as_long_as_the_model_it_replaces():
+    """On a busy machine both take more than 60 % of a period, which was refused once."""
+    slow = FakeSource(
+        old=model('old', answer=taking(0.033)), new=model('new', answer=taking(0.033))
+    )
+    with SwapBench(slow, TrialRules(10)) as bench:
+        bench.run()
+        until(lambda: len(bench.commands) > FEWEST_ANSWERS)
+        assert bench.ask('new').state == 'trial'
+        assert 0.033 < bench.wait('active').budget_sec <= RESERVE_SHARE * PERIOD_SEC
+
+
+def test_a_candidate_is_tried_at_the_priority_it_will_serve_at():
+    """Its thread once inherited that of the loading, so that a busy machine refused it."""
+    seen = []
+
+    def answer(observation):
+        seen.append(os.getpriority(os.PRIO_PROCESS, get_native_id()))
+        return chunk_of(observation, action(0.02))
+
+    with SwapBench(FakeSource(old=model('old'), new=model('new', answer=answer))) as bench:
+        bench.run()
+        bench.ask('new')
+        bench.wait('active')
+    assert set(seen) == {os.getpriority(os.PRIO_PROCESS, get_native_id())}
+
+
+def test_a_candidate_that_is_slower_than_the_model_it_replaces_is_refused():
+    source = FakeSource(old=model('old'), new=model('new', answer=taking(0.033)))
+    with SwapBench(source, TrialRules(10)) as bench:
+        bench.run()
+        until(lambda: len(bench.commands) > FEWEST_ANSWERS)
+        report = bench.ask('new')
+        assert report.state == 'refused'
+        assert 'the budget is 30 ms' in report.message
 
 
 def test_candidates_are_tried_on_the_newest_real_observation():
