@@ -1,14 +1,14 @@
 # Every target runs in .venv, which `make env` creates. Nothing is installed elsewhere.
 PYTHON ?= python3
 VENV := .venv/bin
-LINTED := sara_ros scripts benchmarks test launch setup.py
+LINTED := sara_ros scripts benchmarks docs test launch setup.py
 
 # The environment holds a ROS of its own; one sourced in this shell would be mixed into it.
 unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
 unexport LD_LIBRARY_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION
 
 .DEFAULT_GOAL := help
-.PHONY: help env shell demo demo-real bench-attention test test-faults soak lint format clean
+.PHONY: help env shell demo demo-real demo-swap bench-attention test test-faults soak docs lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,9 @@ demo: env  ## a policy moves a simulated arm over ROS 2; report in out/demo
 demo-real: env  ## recordings of real sensors through the same nodes; report in out/demo-real
 	@$(VENV)/sara-ros demo-real
 
+demo-swap: env  ## models come and go while the arm moves; report in out/demo-swap
+	@$(VENV)/sara-ros demo-swap
+
 bench-attention: env  ## time the attention backends; result in out/bench
 	@$(VENV)/python benchmarks/attention.py
 
@@ -36,6 +39,9 @@ test-faults: env  ## break everything on purpose, over ROS 2; report in out/faul
 
 soak: env  ## a policy moves the arm at 20 Hz for 30 minutes; figures in out/soak
 	@$(VENV)/sara-ros soak --minutes 30
+
+docs: env  ## build the documentation, warnings are errors; out/docs/index.html
+	@$(VENV)/python -m sphinx -E -W --keep-going -q -b html docs out/docs
 
 lint: env  ## ruff, format check and mypy
 	@$(VENV)/ruff check $(LINTED)

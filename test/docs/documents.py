@@ -1,0 +1,8 @@
+"""Where the documentation lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / 'docs'
