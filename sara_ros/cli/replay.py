@@ -16,10 +16,12 @@ from sara_ros.cli.train import progress_bar
 from sara_ros.core import ParameterError
 from sara_ros.evaluation.files import write_json
 from sara_ros.evaluation.formatting import number
+from sara_ros.evaluation.replay.contender import Contender
 from sara_ros.evaluation.replay.html import write_page
-from sara_ros.evaluation.replay.job import Contender, Job, JobResult, places_of
-from sara_ros.evaluation.replay.many import run_jobs
+from sara_ros.evaluation.replay.job import Job, JobResult
+from sara_ros.evaluation.replay.many import Processes, Workers, run_jobs
 from sara_ros.evaluation.replay.mapping import ReplayMap
+from sara_ros.evaluation.replay.places import places_of
 from sara_ros.evaluation.replay.replay import ReplaySettings
 from sara_ros.evaluation.replay.report import report_of, shortcomings
 from sara_ros.evaluation.replay.scores import BASELINES
@@ -33,7 +35,7 @@ def run_replay(options: argparse.Namespace, models_dir: Path, command: str) -> i
     """
     _check(options)
     jobs = _jobs(options, models_dir)
-    results = run_jobs(jobs, workers=options.workers, progress=progress_bar())
+    results = run_jobs(jobs, workers=_workers(options, len(jobs)), progress=progress_bar())
     live = _live(jobs, results) if options.live else []
     report = report_of(results, command=command, live=live)
     _print(report)
@@ -53,6 +55,14 @@ def _check(options: argparse.Namespace) -> None:
         if not value >= least:
             option = name.replace('_', '-')
             raise ParameterError(f'--{option} is {value}; it must be at least {least}')
+
+
+def _workers(options: argparse.Namespace, jobs: int) -> Workers | None:
+    if options.cluster:
+        from sara_ros.evaluation.replay.cluster import RayCluster
+
+        return RayCluster(options.cluster)
+    return Processes(options.workers) if min(options.workers, jobs) > 1 else None
 
 
 def _jobs(options: argparse.Namespace, models_dir: Path) -> list[Job]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from std_srvs.srv import Trigger
 
 from sara_ros.cli.children import Children
+from sara_ros.core import ParameterError
 from sara_ros.core.ros_domains import claim_domain
 from sara_ros.evaluation.replay.job import Job, JobResult
 from sara_ros.evaluation.replay.live_comparison import compare_chunks
@@ -31,6 +32,11 @@ def compare_live(job: Job, result: JobResult) -> dict[str, Any]:
 
     :raises SaraError: when a process dies or does not do what it is asked.
     """
+    if result.instruction_topic:
+        raise ParameterError(
+            f"{result.report['bag']['name']}: topic '{result.instruction_topic}' says what is to "
+            'be done, and --live follows one instruction from beginning to end; give --instruction'
+        )
     environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     with claim_domain() as domain_id, tempfile.TemporaryDirectory() as logs:
         environment['ROS_DOMAIN_ID'] = str(domain_id)
@@ -39,7 +45,7 @@ def compare_live(job: Job, result: JobResult) -> dict[str, Any]:
             children.start(PLAYER, _player_parameters(job, result))
             with GraphClient(domain_id=domain_id, watch=children.check) as client:
                 run = _LiveRun(client)
-                live = run.play(result.instruction, result.report['bag']['span_sec'])
+                live = run.play(result.instructions[0], result.report['bag']['span_sec'])
     compared = compare_chunks(result.chunks, live)
     dropped = run.dropped()
     if dropped and compared['only_bag_time']:

@@ -33,6 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--max-error', type=float, help='fail above this mean absolute error')
     parser.add_argument('--max-p95-ms', type=float, help='fail above this p95 of the policy')
     parser.add_argument('--workers', type=int, default=1, help='processes at once')
+    parser.add_argument(
+        '--cluster', default='', metavar='ADDRESS', help='of Ray: local, auto or HOST:PORT'
+    )
     parser.add_argument('--device', default='cpu', help='torch device')
     parser.add_argument('--threads', type=int, default=1, help='CPU threads of each process')
     parser.add_argument(

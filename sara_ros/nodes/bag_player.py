@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
 import time
 from typing import Any, Final
 
+from rclpy.clock import Clock, ClockType
+from rosgraph_msgs.msg import Clock as ClockMessage
+from std_msgs.msg import String
+
 from sara_ros.core import ParameterError
 from sara_ros.core.errors import describe
-from sara_ros.evaluation.replay.job import Place
-from sara_ros.evaluation.replay.messages import BagError, BagMessage, at
+from sara_ros.decoding.observations import MESSAGE_TYPES
+from sara_ros.evaluation.replay.messages import BagError, BagMessage, Source, at
+from sara_ros.evaluation.replay.places import Place
 from sara_ros.evaluation.replay.ros2_messages import serialised
 from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.playback import PlaybackNode
 from sara_ros.nodes.process import run_node
-from sara_ros.nodes.ros_time import NS
+from sara_ros.nodes.ros_time import NS, to_time
 
 PARAMETERS: Final = (
     ParameterSpec('bag', '', 'Bag or LeRobot folder to play.', read_only=True),
@@ -26,10 +31,17 @@ PARAMETERS: Final = (
                   high=2**31 - 1, read_only=True),
     ParameterSpec('autoplay', False, 'Play once somebody listens, without being asked.',
                   read_only=True),
-    ParameterSpec('topics', [''], 'Topics to play; empty: all of known types.', read_only=True),
+    ParameterSpec('topics', [''], 'Topics to play; empty: those of types that policies observe, '
+                  'so that no recorded command moves a robot.', read_only=True),
+    ParameterSpec('instruction', '', 'Published on policy/instruction when playing begins; '
+                  'empty: nothing.', read_only=True),
 )  # fmt: skip
+OBSERVED: Final = frozenset(kind for kinds in MESSAGE_TYPES.values() for kind in kinds)
 LISTENERS_NS: Final = 5 * NS
 """Longest wait for subscribers: discovery takes seconds."""
+OTHERS_NS: Final = NS
+"""Longest wait for those of the other topics, once one has been discovered."""
+CLOCK_PERIOD_SEC: Final = 0.01
 SHIFT: Final = 'shift_ns'
 """Key of the progress: what was added to every stamp."""
 
@@ -38,7 +50,9 @@ class BagPlayerNode(PlaybackNode):
     """
     Plays a bag at the pace of its recording.
 
-    Every stamp is moved by the same duration, so that ages are as they were on the robot.
+    Every stamp is moved by the same duration, so that ages are as they were on the robot. Topics
+    are below the namespace of the node. With ``use_sim_time`` it also publishes ``/clock``, which
+    is the time of this machine.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -54,17 +68,20 @@ class BagPlayerNode(PlaybackNode):
         place = Place(Path(value(self, 'bag')), episode if episode >= 0 else None)
         source = place.open()
         self._types = {topic.name: topic.type for topic in source.topics if not topic.problem}
-        wanted = [topic for topic in value(self, 'topics') if topic] or list(self._types)
-        missing = [topic for topic in wanted if topic not in self._types]
-        if missing:
-            raise ParameterError(
-                f"parameter 'topics': {source.name} has no '{missing[0]}' to play"
-            )
+        wanted = _wanted(source, self._types, value(self, 'topics'))
         self._outputs = {
-            topic: self.create_publisher(_message_class(self._types[topic]), topic, qos.SENSOR)
+            topic: self.create_publisher(
+                _message_class(self._types[topic]), topic.lstrip('/'), qos.SENSOR
+            )
             for topic in wanted
         }
-        self._messages = source.messages(wanted)
+        self._instruction = value(self, 'instruction')
+        self._instruct = self.create_publisher(String, 'policy/instruction', qos.COMMAND)
+        if value(self, 'use_sim_time'):
+            self._clock_output = self.create_publisher(ClockMessage, '/clock', qos.SENSOR)
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._clock_timer = self.create_timer(CLOCK_PERIOD_SEC, self._tell_time, clock=steady)
+        self._messages = self._checked(source.messages(wanted))
         self._first: BagMessage | None = None
         self._shift_ns = 0
         if value(self, 'autoplay'):
@@ -79,10 +96,13 @@ class BagPlayerNode(PlaybackNode):
         """Publish every message at its time."""
         if self._first is None or not self._heard():
             return
+        if self._instruction:
+            self._instruct.publish(String(data=self._instruction))
         start_ns = time.monotonic_ns() - self._first.log_ns
-        self._shift_ns = int(self.get_clock().now().nanoseconds) - self._first.log_ns
+        # On a simulated clock this node would only hear its own time, a little late.
+        self._shift_ns = time.time_ns() - self._first.log_ns
         self.report('playing')
-        for message in chain([self._first], self._checked()):
+        for message in chain([self._first], self._messages):
             data = self._serialised(message)
             if not self.wait_until(start_ns + message.log_ns):
                 return
@@ -95,18 +115,29 @@ class BagPlayerNode(PlaybackNode):
         return {SHIFT: str(self._shift_ns)}
 
     def _heard(self) -> bool:
-        """Wait a while for somebody to listen to every topic; False once playing has to stop."""
-        deadline_ns = time.monotonic_ns() + LISTENERS_NS
-        while time.monotonic_ns() < deadline_ns:
-            if all(output.get_subscription_count() for output in self._outputs.values()):
-                break
+        """
+        Wait a while for somebody to listen to every topic; False once playing has to stop.
+
+        With ``autoplay`` this waits for the first listener, however late that one is.
+        """
+        deadline_ns = 0 if value(self, 'autoplay') else time.monotonic_ns() + LISTENERS_NS
+        while not deadline_ns or time.monotonic_ns() < deadline_ns:
+            heard = [output.get_subscription_count() > 0 for output in self._outputs.values()]
+            told = not self._instruction or self._instruct.get_subscription_count() > 0
+            if all(heard) and told:
+                return True
+            if any(heard) and not deadline_ns:
+                deadline_ns = time.monotonic_ns() + OTHERS_NS
             if not self.wait_until(time.monotonic_ns() + NS // 50):
                 return False
         return True
 
-    def _checked(self) -> Iterator[BagMessage]:
+    def _tell_time(self) -> None:
+        self._clock_output.publish(ClockMessage(clock=to_time(time.time_ns())))
+
+    def _checked(self, messages: Iterator[BagMessage]) -> Iterator[BagMessage]:
         try:
-            yield from self._messages
+            yield from messages
         except BagError as err:
             self.get_logger().error(str(err))
 
@@ -118,6 +149,20 @@ class BagPlayerNode(PlaybackNode):
             where = f"topic '{message.topic}' at {at(message.log_ns)}"
             self.get_logger().warning(f'{where} is left out: {describe(err)}')
             return None
+
+
+def _wanted(source: Source, types: Mapping[str, str], topics: Sequence[str]) -> list[str]:
+    chosen = [topic for topic in topics if topic]
+    missing = [topic for topic in chosen if topic not in types]
+    if missing:
+        raise ParameterError(f"parameter 'topics': {source.name} has no '{missing[0]}' to play")
+    wanted = chosen or [topic for topic, kind in types.items() if kind in OBSERVED]
+    if not wanted:
+        raise ParameterError(
+            f'{source.name} has no topic that policies observe; name those to play in parameter '
+            f"'topics', of {', '.join(types) or 'none'}"
+        )
+    return wanted
 
 
 def _message_class(kind: str) -> Any:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-import time
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final
 
-from sara_ros.core import ActionChunk, Observation, Policy, PolicySpec
+from sara_ros.core import Policy
 from sara_ros.core.drops import DropCounter
 from sara_ros.core.guard import SafetyGuard
 from sara_ros.core.observation_buffer import ObservationBuffer
 from sara_ros.core.run import RunLimits, TerminationReason
 from sara_ros.core.serving import CommandSink, ServingLoop
 from sara_ros.decoding.stamps import NS
+from sara_ros.evaluation.replay.bag_clock import BagClock, DeclaredLatency, Measure
 
 NEVER_NS: Final = 2**63 - 1
 SYNC_TIMEOUT_SEC: Final = 0.02
@@ -28,76 +28,6 @@ class Delivery:
 
     at_ns: int
     deliver: Callable[[], None]
-
-
-class Measure(Protocol):
-    """Where measured durations go, in seconds; they change nothing."""
-
-    def add(self, observation: Observation, timing_ns: dict[str, int]) -> None:
-        """Take the durations of one call of the policy and what it saw."""
-        ...
-
-
-class BagClock:
-    """Stands still until it is told to move, and never goes back."""
-
-    def __init__(self) -> None:
-        """Start at zero."""
-        self.now_ns = 0
-
-    def __call__(self) -> int:
-        """Return the instant of the recording."""
-        return self.now_ns
-
-    def advance_to(self, at_ns: int) -> None:
-        """Move on; earlier instants change nothing."""
-        self.now_ns = max(self.now_ns, at_ns)
-
-
-class DeclaredLatency:
-    """
-    A policy that answers after ``latency_ns`` of the recording's time, however fast it is.
-
-    :param pass_time: lets the recording go on for that long.
-    :param measure: is told how long the policy really took.
-    """
-
-    def __init__(
-        self,
-        policy: Policy,
-        clock: BagClock,
-        latency_ns: int,
-        pass_time: Callable[[int], None],
-        measure: Measure,
-    ) -> None:
-        """Wrap ``policy``."""
-        self._policy = policy
-        self._clock = clock
-        self._latency_ns = latency_ns
-        self._pass_time = pass_time
-        self._measure = measure
-
-    @property
-    def spec(self) -> PolicySpec:
-        """What the policy needs, what it returns, and at which rate."""
-        return self._policy.spec
-
-    def act(self, observation: Observation) -> ActionChunk:
-        """Choose the next actions; see :class:`Policy`."""
-        # The policy marks its stages on the machine's clock, which the recording's knows not.
-        started = replace(
-            observation, timing=replace(observation.timing, mark_ns=time.monotonic_ns())
-        )
-        chunk = self._policy.act(started)
-        self._measure.add(observation, dict(chunk.timing.stages_ns))
-        timing = observation.timing.mark('preprocess', self._clock())
-        if self._latency_ns:
-            self._pass_time(self._clock() + self._latency_ns)
-        return replace(chunk, timing=timing.mark('inference', self._clock()))
-
-    def reset(self) -> None:
-        """Forget history."""
-        self._policy.reset()
 
 
 class BagTimeLoop:
@@ -170,10 +100,14 @@ class BagTimeLoop:
             self.loop.begin_run(self.instruction, LIMITS)
 
     def instruct(self, instruction: str) -> None:
-        """Start a run with another instruction; the same one changes nothing."""
-        if instruction.strip() and instruction != self.instruction:
-            self.instruction = instruction
+        """Follow another instruction, or none where it is empty; the same one changes nothing."""
+        if instruction == self.instruction:
+            return
+        self.instruction = instruction
+        if instruction:
             self.loop.begin_run(instruction, LIMITS)
+        else:
+            self.loop.end_run(TerminationReason.CANCELED, 'there was nothing more to do')
 
     def look_again_after_wait(self) -> None:
         """Have the policy look for an observation when the wait for other sensors is over."""

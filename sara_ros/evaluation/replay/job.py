@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,57 +11,13 @@ from numpy.typing import NDArray
 
 from sara_ros.core import ParameterError, Policy
 from sara_ros.decoding.stamps import NS
-from sara_ros.evaluation.replay.bag import Bag
-from sara_ros.evaluation.replay.lerobot_source import (
-    LeRobotSource,
-    episodes_of,
-    is_lerobot,
-    mean_action,
-)
-from sara_ros.evaluation.replay.messages import Source
+from sara_ros.evaluation.replay.contender import Contender, facts_of, load
+from sara_ros.evaluation.replay.lerobot_source import mean_action
 from sara_ros.evaluation.replay.page_data import PageData, page_data
+from sara_ros.evaluation.replay.places import Place
 from sara_ros.evaluation.replay.predictions import write_predictions
 from sara_ros.evaluation.replay.replay import Replayed, ReplaySettings, Watch, replay
 from sara_ros.evaluation.replay.scores import scores_of
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a recording is: a bag, or one episode of a LeRobot folder."""
-
-    path: Path
-    episode: int | None = None
-
-    def open(self) -> Source:
-        """
-        Open the recording.
-
-        :raises BagError: when it cannot be read.
-        """
-        if self.episode is not None:
-            return LeRobotSource(self.path, self.episode)
-        return Bag(self.path)
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A model, and the attention backend it is served with; empty for its own."""
-
-    model_id: str
-    attention_backend: str = ''
-
-    @classmethod
-    def parse(cls, text: str) -> Contender:
-        """Read ``MODEL`` or ``MODEL@BACKEND``."""
-        model_id, _, backend = text.partition('@')
-        if not model_id:
-            raise ParameterError(f"model '{text}' does not read MODEL or MODEL@BACKEND")
-        return cls(model_id, backend)
-
-    @property
-    def name(self) -> str:
-        """The form that :meth:`parse` reads."""
-        return '@'.join(filter(None, (self.model_id, self.attention_backend)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,29 +44,17 @@ class JobResult:
     """
     The JSON of one replay, what a page shows of it, and what a live run is compared with.
 
+    :param instructions: what the runs followed; from ``instruction_topic`` where that is named.
     :param topics: topic by the name of the observation.
     :param chunks: values ``(horizon, dimensions)`` by the stamp of the observation behind them.
     """
 
     report: dict[str, Any]
     page: PageData
-    instruction: str = ''
+    instructions: tuple[str, ...] = ()
+    instruction_topic: str = ''
     topics: dict[str, str] = field(default_factory=dict)
     chunks: dict[int, NDArray[np.float32]] = field(default_factory=dict)
-
-
-def places_of(path: Path, episodes: Sequence[int] = ()) -> list[Place]:
-    """
-    Return the recordings at ``path``.
-
-    :param episodes: of a LeRobot folder; all that are there when empty.
-    :raises BagError: when there is none.
-    """
-    if is_lerobot(path):
-        return [Place(path, index) for index in episodes_of(path, episodes)]
-    if episodes:
-        raise ParameterError(f'{path.name} has no episodes; --episodes goes with LeRobot folders')
-    return [Place(path)]
 
 
 def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
@@ -122,13 +64,13 @@ def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
     :raises SaraError: naming the recording and what is wrong with it or with the model.
     """
     source = job.place.open()
-    policy = _policy(job.models_dir, job.contender, job.device, job.threads)
+    policy = load(job.models_dir, job.contender, job.device, job.threads)
     replayed = replay(source, policy, job.settings, watch)
     mean = _training_mean(job, policy)
     report = {
         'bag': _bag(replayed),
-        'model': _model(policy, job.contender),
-        'instruction': replayed.instruction,
+        'model': facts_of(policy, job.contender),
+        'instructions': list(replayed.instructions),
         'latency_ms': job.settings.latency_ms,
         **scores_of(replayed, job.rate_hz or policy.spec.action.rate_hz, mean),
         'problems': [each.text(source.name) for each in replayed.trace.problems],
@@ -141,27 +83,11 @@ def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
     return JobResult(
         report,
         page_data(replayed, job.contender.name),
-        replayed.instruction,
+        replayed.instructions,
+        replayed.instruction_topic,
         replayed.topics,
         dict(zip(trace.chunk_stamps_ns, trace.chunks, strict=True)),
     )
-
-
-@cache
-def _policy(models_dir: Path, contender: Contender, device: str, threads: int) -> Policy:
-    """Load a policy, once for all recordings of this process."""
-    from sara_ros.policies.loading import load_policy, warm_up
-    from sara_ros.policies.threads import limit_threads
-
-    limit_threads(threads)
-    policy = load_policy(
-        models_dir,
-        contender.model_id,
-        attention_backend=contender.attention_backend,
-        device=device,
-    )
-    warm_up(policy)
-    return policy
 
 
 def _training_mean(job: Job, policy: Policy) -> tuple[str, NDArray[np.float64]] | None:
@@ -205,16 +131,3 @@ def _bag(replayed: Replayed) -> dict[str, Any]:
         'notes': list(source.notes),
         'broken': replayed.broken,
     }  # fmt: skip
-
-
-def _model(policy: Policy, contender: Contender) -> dict[str, Any]:
-    spec = policy.spec
-    return {
-        'name': contender.name,
-        'model_id': spec.model_id,
-        'kind': spec.kind,
-        'learned': spec.learned,
-        'attention_backend': str(spec.attention.get('backend', '')),
-        'command_rate_hz': spec.action.rate_hz,
-        'horizon': spec.action.horizon,
-    }

@@ -9,10 +9,8 @@ from typing import Any, Final
 
 import yaml
 
-from sara_ros.core import ObservationSpec, ParameterError, PolicySpec, SpecError
+from sara_ros.core import ParameterError, SpecError
 from sara_ros.core.json_fields import Fields
-from sara_ros.decoding.observations import MESSAGE_TYPES, default_topic
-from sara_ros.evaluation.replay.messages import Source, Topic
 
 FORMS: Final = {
     'end_effector_action': ('sara_ros_msgs/msg/EndEffectorAction',),
@@ -137,95 +135,6 @@ class ReplayMap:
         return replace(
             self, topics={**self.topics, **dict(each.split('=', 1) for each in entries)}
         )
-
-
-def topic_of(need: ObservationSpec, spec: PolicySpec, source: Source, known: ReplayMap) -> Topic:
-    """
-    Return the topic of ``source`` that ``need`` is read from.
-
-    Without an entry in the map it is the topic of the default name, in whatever namespace, or
-    the only one of a fitting type that records no action.
-
-    :raises ParameterError: when there is none, several, or its messages cannot be read.
-    """
-    types = MESSAGE_TYPES[need.kind]
-    where = f"{source.name}: observation '{need.name}' ({need.kind})"
-    if need.name in known.topics:
-        return _usable(_named(known.topics[need.name], source, where), types, where)
-    taken = {absolute(each.topic) for each in known.actions}
-    fitting = [each for each in source.topics if each.type in types]
-    ending = '/' + default_topic(need, spec)
-    named = [each for each in fitting if each.name.endswith(ending)]
-    exact = [each for each in named if each.name == ending]
-    free = [each for each in fitting if each.name not in taken]
-    for choice in (exact, named, free):
-        if len(choice) == 1:
-            return _usable(choice[0], types, where)
-    found = ', '.join(each.name for each in fitting) or f'none of type {" or ".join(types)}'
-    raise ParameterError(
-        f'{where} cannot be told from the topics; fitting: {found}; name it with '
-        f'--topic {need.name}=TOPIC or under topics in the map'
-    )
-
-
-def actions_of(source: Source, spec: PolicySpec, known: ReplayMap) -> tuple[ActionSource, ...]:
-    """
-    Return where recorded actions come from, with every form filled in.
-
-    Without entries in the map these are our own actions, or those of a LeRobot folder.
-
-    :raises ParameterError: for a topic that is not there, cannot be read or is of another type.
-    """
-    if known.actions:
-        return tuple(_completed(each, source) for each in known.actions)
-    own = [each for each in source.topics if each.type in FORMS['end_effector_action']]
-    if spec.action.kind == 'end_effector_delta' and len(own) == 1 and not own[0].problem:
-        return (ActionSource(own[0].name, 'end_effector_action'),)
-    if spec.action.kind == 'joint_positions':
-        for each in source.topics:
-            if each.name == '/action' and each.type in FORMS['joint_state']:
-                return (ActionSource(each.name, 'joint_state'),)
-            if each.type in FORMS['joint_trajectory'] and not each.problem:
-                return (ActionSource(each.name, 'joint_trajectory'),)
-    return ()
-
-
-def absolute(topic: str) -> str:
-    """Return a topic with its leading slash."""
-    return topic if topic.startswith('/') else f'/{topic}'
-
-
-def _completed(action: ActionSource, source: Source) -> ActionSource:
-    where = f'{source.name}: actions'
-    topic = _named(action.topic, source, where)
-    forms = [form for form, types in FORMS.items() if topic.type in types]
-    form = action.form or next(iter(forms), '')
-    if not form:
-        raise ParameterError(
-            f"{where}: topic '{topic.name}' is of type '{topic.type}', from which no action can "
-            f'be read; known: {", ".join(name for types in FORMS.values() for name in types)}'
-        )
-    _usable(topic, FORMS[form], where)
-    return replace(action, topic=topic.name, form=form)
-
-
-def _named(name: str, source: Source, where: str) -> Topic:
-    for topic in source.topics:
-        if topic.name in (name, absolute(name)):
-            return topic
-    known = ', '.join(each.name for each in source.topics) or 'none'
-    raise ParameterError(f"{where}: there is no topic '{name}'; topics: {known}")
-
-
-def _usable(topic: Topic, types: Sequence[str], where: str) -> Topic:
-    if topic.problem:
-        raise ParameterError(f"{where}: topic '{topic.name}' cannot be read: {topic.problem}")
-    if topic.type not in types:
-        raise ParameterError(
-            f"{where}: topic '{topic.name}' is of type '{topic.type}'; needed: "
-            f'{" or ".join(types)}'
-        )
-    return topic
 
 
 def _action(fields: Fields) -> ActionSource:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from sara_ros.core import SaraError
+from sara_ros.core import ObservationError, SaraError
 from sara_ros.decoding.stamps import NS
+
+LATEST_NS: Final = 2**62
+"""In the year 2116: instants beyond it come from broken bags, and do not fit what adds to them."""
 
 
 class BagError(SaraError):
@@ -75,6 +78,17 @@ class Source(Protocol):
         :raises BagError: where the recording breaks off, naming the last message before.
         """
         ...
+
+
+def plausible(instant_ns: int) -> int:
+    """
+    Return an instant that is one.
+
+    :raises ObservationError: when no clock shows it.
+    """
+    if not -LATEST_NS < instant_ns < LATEST_NS:
+        raise ObservationError('implausible_time', f'no clock shows {at(instant_ns)} s')
+    return instant_ns
 
 
 def at(stamp_ns: int) -> str:

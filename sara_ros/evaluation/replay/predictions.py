@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from sara_ros.core.files import replacing
 from sara_ros.decoding.stamps import NS
-from sara_ros.evaluation.files import replacing
 from sara_ros.evaluation.mcap_log import McapLog, Topic
 from sara_ros.evaluation.replay.message_types import ros2_types
 from sara_ros.evaluation.replay.replay import Replayed

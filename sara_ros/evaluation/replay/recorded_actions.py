@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from sara_ros.core import ActionSpec, ObservationError, ParameterError
-from sara_ros.decoding.stamps import NS, to_ns
-from sara_ros.decoding.states import decode_pose
+from sara_ros.core import ActionSpec, ParameterError
+from sara_ros.decoding.stamps import NS
 from sara_ros.evaluation.replay.action_readers import (
     MOTION,
     EndEffectorReader,
@@ -20,26 +18,7 @@ from sara_ros.evaluation.replay.action_readers import (
     TwistReader,
 )
 from sara_ros.evaluation.replay.mapping import ActionSource, ReplayMap
-from sara_ros.evaluation.replay.rotations import rotation_between, unit_between
-
-Floats = NDArray[np.float64]
-Times = NDArray[np.int64]
-
-
-class Track(Protocol):
-    """Some dimensions of the recorded action over time."""
-
-    def add(self, message: Any, log_ns: int) -> None:
-        """
-        Take a message.
-
-        :raises ObservationError: when it holds no action.
-        """
-        ...
-
-    def at(self, times_ns: Times) -> Floats:
-        """Return the actions at ``times_ns``, shape ``(N, dimensions)``, NaN where unknown."""
-        ...
+from sara_ros.evaluation.replay.tracks import Floats, PoseTrack, SampledTrack, Track
 
 
 class RecordedActions:
@@ -126,112 +105,3 @@ def _places(
     for dimension, name in pairs.items():
         found[name] = (*found.get(name, ()), spec.names.index(dimension))
     return found
-
-
-class SampledTrack:
-    """Actions that are messages; each holds for its own instant."""
-
-    def __init__(
-        self, places: dict[str, tuple[int, ...]], source: ActionSource, reader: Reader,
-        spec: ActionSpec, align: str, tolerance_ns: int,
-    ) -> None:  # fmt: skip
-        """Read ``places`` of every message."""
-        self._places = places
-        self._source = source
-        self._reader = reader
-        self._size = len(spec.names)
-        self._align = align
-        self._tolerance_ns = tolerance_ns
-        self._times_ns: list[int] = []
-        self._rows: list[NDArray[np.float32]] = []
-
-    @np.errstate(over='ignore')  # what is too large becomes infinity, and is refused
-    def add(self, message: Any, log_ns: int) -> None:
-        """Take a message; see :class:`Track`."""
-        names, values = self._reader.read(message)
-        by_name = dict(zip(names, values, strict=True))
-        missing = [name for name in self._places if name not in by_name]
-        if missing:
-            raise ObservationError(
-                'missing_joint',
-                f'action lacks {", ".join(missing)}; it holds {", ".join(names) or "no names"}',
-            )
-        row = np.full(self._size, np.nan, np.float32)
-        for name, places in self._places.items():
-            row[list(places)] = by_name[name] * self._source.scale + self._source.offset
-        if not np.isfinite(row[[place for each in self._places.values() for place in each]]).all():
-            raise ObservationError('not_finite', 'action contains NaN or infinity')
-        self._times_ns.append(self._reader.stamp_ns(message) or log_ns)
-        self._rows.append(row)
-
-    def at(self, times_ns: Times) -> Floats:
-        """Return the actions at ``times_ns``; see :class:`Track`."""
-        if not self._rows:
-            return np.full((len(times_ns), self._size), np.nan)
-        order = np.argsort(self._times_ns, kind='stable')
-        known = np.asarray(self._times_ns, np.int64)[order]
-        after = np.searchsorted(known, times_ns, side='left').clip(max=len(known) - 1)
-        before = (np.searchsorted(known, times_ns, side='right') - 1).clip(min=0)
-        chosen = {'next': after, 'previous': before}.get(self._align)
-        if chosen is None:
-            nearer = np.abs(known[after] - times_ns) < np.abs(times_ns - known[before])
-            chosen = np.where(nearer, after, before)
-        distance = known[chosen] - times_ns
-        wrong_side = {'next': distance < 0, 'previous': distance > 0}.get(self._align, False)
-        values: Floats = np.stack(self._rows).astype(np.float64)[order[chosen]]
-        values[(np.abs(distance) > self._tolerance_ns) | wrong_side] = np.nan
-        return values
-
-
-class PoseTrack:
-    """
-    Displacements between the poses at an instant and one command period later.
-
-    Poses are interpolated; rotations are in the frame that the poses are in.
-    """
-
-    def __init__(
-        self, places: dict[str, tuple[int, ...]], spec: ActionSpec, tolerance_ns: int
-    ) -> None:
-        """Fill ``places`` of the action."""
-        self._places = places
-        self._size = len(spec.names)
-        self._period_ns = round(NS / spec.rate_hz)
-        self._tolerance_ns = tolerance_ns
-        self._times_ns: list[int] = []
-        self._poses: list[NDArray[np.float32]] = []
-
-    def add(self, message: Any, log_ns: int) -> None:
-        """Take a message; see :class:`Track`."""
-        pose = decode_pose(message)
-        self._times_ns.append(to_ns(message.header.stamp) or log_ns)
-        self._poses.append(pose)
-
-    def at(self, times_ns: Times) -> Floats:
-        """Return the displacements at ``times_ns``; see :class:`Track`."""
-        values = np.full((len(times_ns), self._size), np.nan)
-        if len(self._poses) < 2:
-            return values
-        start, end = self._at(times_ns), self._at(times_ns + self._period_ns)
-        motion = np.hstack([end[:, :3] - start[:, :3], rotation_between(start[:, 3:], end[:, 3:])])
-        for name, places in self._places.items():
-            values[:, list(places)] = motion[:, [MOTION.index(name)]]
-        return values
-
-    def _at(self, times_ns: Times) -> Floats:
-        known, first = np.unique(np.asarray(self._times_ns, np.int64), return_index=True)
-        poses = np.stack(self._poses).astype(np.float64)[first]
-        after = np.searchsorted(known, times_ns, side='left').clip(1, max(len(known) - 1, 1))
-        after = after.clip(max=len(known) - 1)
-        before = (after - 1).clip(min=0)
-        gap = np.maximum(known[after] - known[before], 1)
-        share = ((times_ns - known[before]) / gap).clip(0, 1)[:, None]
-        mixed: Floats = np.hstack([
-            poses[before, :3] + share * (poses[after, :3] - poses[before, :3]),
-            unit_between(poses[before, 3:], poses[after, 3:], share),
-        ])  # fmt: skip
-        outside_ns = np.maximum(known[0] - times_ns, times_ns - known[-1])
-        # Between poses far apart nobody knows where the arm was.
-        far_ns = np.minimum(np.abs(times_ns - known[before]), np.abs(known[after] - times_ns))
-        mixed[(outside_ns > self._tolerance_ns) | (far_ns > self._tolerance_ns)] = np.nan
-        return mixed

@@ -14,11 +14,18 @@ from sara_ros.core.observation_buffer import Sample
 from sara_ros.decoding.observations import check_stamp, decode
 from sara_ros.decoding.stamps import to_ns
 from sara_ros.decoding.transforms import StaticTransforms
-from sara_ros.evaluation.replay.bag_time import BagClock, BagTimeLoop, Delivery
+from sara_ros.evaluation.replay.bag_clock import BagClock
+from sara_ros.evaluation.replay.bag_time import BagTimeLoop, Delivery
 from sara_ros.evaluation.replay.frames import FrameStrip
-from sara_ros.evaluation.replay.mapping import ReplayMap, absolute, actions_of, topic_of
-from sara_ros.evaluation.replay.messages import BagError, BagMessage, Source, at
+from sara_ros.evaluation.replay.mapping import ReplayMap
+from sara_ros.evaluation.replay.messages import BagError, BagMessage, Source, at, plausible
 from sara_ros.evaluation.replay.recorded_actions import RecordedActions
+from sara_ros.evaluation.replay.topic_choice import (
+    actions_of,
+    instruction_in,
+    instruction_topic_of,
+    topic_of,
+)
 from sara_ros.evaluation.replay.trace import Trace, TraceRecorder
 
 Watch = Callable[[int, int], None]
@@ -44,6 +51,8 @@ class Replayed:
     What came of it.
 
     :param topics: topic by the name of the observation.
+    :param instructions: what the runs followed, in the order of their first appearance.
+    :param instruction_topic: where these came from; empty where the recording as a whole says it.
     :param broken: why the recording ended early; empty when it did not.
     """
 
@@ -51,7 +60,8 @@ class Replayed:
     trace: Trace
     recorded: RecordedActions
     topics: dict[str, str]
-    instruction: str
+    instructions: tuple[str, ...]
+    instruction_topic: str
     wall_sec: float
     span_ns: tuple[int, int]
     broken: str = ''
@@ -89,7 +99,8 @@ class _Replay:
         for need in spec.observations:
             self._needs.setdefault(self._topics[need.name], []).append(need)
         self._recorded = RecordedActions(spec.action, actions_of(source, spec, known), known)
-        self._instructing = absolute(known.instruction_topic) if known.instruction_topic else ''
+        self._instructing = instruction_topic_of(source, known)
+        self._instructions: dict[str, None] = {}
         self._trace = Trace(spec, frames=FrameStrip(settings.frames))
         self._span_ns: list[int] = []
         self._broken = ''
@@ -109,12 +120,18 @@ class _Replay:
                 f"{self._source.name}: policy '{self._spec.model_id}' failed at "
                 f'{at(trace.failed_ns)}: {trace.failure}'
             )
+        if self._instructing and not self._instructions:
+            raise ParameterError(
+                f"{self._source.name}: topic '{self._instructing}' never says what was to be "
+                'done; give --instruction'
+            )
         trace.drops = self._loop.drops.counts()
         trace.clipped_values = self._loop.loop.guard.clipped_values
         trace.in_run_holds = self._loop.holds
         span_ns = (self._span_ns[0], self._span_ns[-1]) if self._span_ns else (0, 0)
         return Replayed(
-            self._source, trace, self._recorded, dict(self._topics), self._loop.instruction,
+            self._source, trace, self._recorded, dict(self._topics),
+            tuple(self._instructions) or (self._loop.instruction,), self._instructing,
             time.monotonic() - began, span_ns, self._broken,
         )  # fmt: skip
 
@@ -143,6 +160,11 @@ class _Replay:
                 if self._trace.failure:
                     return
                 self._watch(done, total)
+                try:
+                    plausible(message.log_ns)
+                except ObservationError as err:
+                    self._trace.problems.add(message.topic, message.log_ns, err)
+                    continue
                 yield self._delivery(message)
         except BagError as err:
             # Raised here it would pass through the policy that waits for the next message.
@@ -162,23 +184,30 @@ class _Replay:
         try:
             content = message.read()
             stamp_ns = self._stamp_ns(content, message.log_ns)
+            if topic == self._instructing:
+                self._follow(instruction_in(content))
             if topic in self._recorded.topics:
                 self._recorded.add(topic, content, message.log_ns)
         except Exception as err:  # no message may end the replay
             self._trace.problems.add(topic, message.log_ns, err)
             if topic not in self._needs or not isinstance(err, ObservationError):
                 return
-        if topic == self._instructing:
-            self._loop.instruct(str(content.data))
         for need in self._needs.get(topic, ()):
             self._loop.begin()
             self._store(need, content, stamp_ns)
         if topic in self._needs:
             self._trace.measure('decode', (time.perf_counter() - began) * 1e3)
 
+    def _follow(self, instruction: str | None) -> None:
+        if instruction is None:
+            return
+        if instruction:
+            self._instructions[instruction] = None
+        self._loop.instruct(instruction)
+
     def _stamp_ns(self, content: Any, log_ns: int) -> int:
         header = getattr(content, 'header', None)
-        return log_ns if header is None else to_ns(header.stamp)
+        return log_ns if header is None else plausible(to_ns(header.stamp))
 
     def _store(self, need: ObservationSpec, content: Any, stamp_ns: int) -> None:
         drives, now_ns = need.name == self._spec.driver.name, self._clock()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sara_ros.core import ActionChunk, Observation, PolicySpec
 from sara_ros.core.run import RunResult, TerminationReason
 from sara_ros.core.serving import Command
-from sara_ros.evaluation.replay.bag_time import BagClock
+from sara_ros.evaluation.replay.bag_clock import BagClock
 from sara_ros.evaluation.replay.frames import FrameStrip
 from sara_ros.evaluation.replay.problems import Problems
 

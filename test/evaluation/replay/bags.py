@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from rosbags.interfaces import Nodetype
 from rosbags.rosbag1 import Writer as Ros1Writer
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer as Ros2Writer
@@ -23,6 +24,7 @@ ACTION = 'sara_ros_msgs/msg/EndEffectorAction'
 TWIST = 'geometry_msgs/msg/TwistStamped'
 POSE = 'geometry_msgs/msg/PoseStamped'
 STRING = 'std_msgs/msg/String'
+STATUS = 'sara_ros_msgs/msg/PolicyStatus'
 CAMERA = ObservationSpec('front', 'image', (None, None, 3), 'rgb8', max_age_sec=0.5)
 ARM = ObservationSpec('arm', 'joint_positions', (2,), 'rad', max_age_sec=0.5, names=JOINTS)
 POINTS = ObservationSpec('points', 'points', (None, 3), 'm', 'base_link', max_age_sec=0.5)
@@ -38,6 +40,24 @@ class Maker:
 
     def new(self, kind, *values, **fields):
         return self.store.types[kind](*values, **fields)
+
+    def default(self, kind, **given):
+        """Return a message of zeros but for the fields that are given."""
+        fields = self.store.fielddefs[kind][1]
+        return self.store.types[kind](**{name: self._zero(*form) for name, form in fields} | given)
+
+    def _zero(self, form, detail):
+        if form == Nodetype.NAME:
+            return self.default(detail)
+        if form == Nodetype.BASE:
+            return '' if detail[0] == 'string' else 0
+        inner = detail[0]
+        strings = inner[0] == Nodetype.NAME or inner[1][0] == 'string'
+        return [] if strings else np.zeros(0, inner[1][0])
+
+    def status(self, stamp_ns, instruction):
+        """Return what a policy node says that it does."""
+        return self.default(STATUS, header=self.header(stamp_ns), instruction=instruction)
 
     def header(self, stamp_ns, frame='base_link'):
         stamp = self.new('builtin_interfaces/msg/Time', stamp_ns // 10**9, stamp_ns % 10**9)

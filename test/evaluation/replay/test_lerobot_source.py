@@ -9,9 +9,9 @@ from training.test_lerobot import recording, write_episode
 
 from sara_ros.core import ObservationSpec
 from sara_ros.evaluation.replay.bag import Bag
-from sara_ros.evaluation.replay.job import places_of
 from sara_ros.evaluation.replay.lerobot_source import LeRobotSource, mean_action
 from sara_ros.evaluation.replay.messages import BagError
+from sara_ros.evaluation.replay.places import places_of
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.ros2_messages import serialised
 

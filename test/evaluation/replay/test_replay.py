@@ -15,6 +15,7 @@ from evaluation.replay.bags import (
     MS,
     POINTS,
     START_NS,
+    STATUS,
     STRING,
     ToyPolicy,
     arm_messages,
@@ -22,13 +23,17 @@ from evaluation.replay.bags import (
     joint_spec,
     write_bag,
 )
+from mcap.writer import Writer as McapWriter
 import numpy as np
 import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
 
 from sara_ros.core import ParameterError
 from sara_ros.evaluation.replay.bag import Bag
 from sara_ros.evaluation.replay.mapping import ReplayMap
+from sara_ros.evaluation.replay.message_types import ros2_types
 from sara_ros.evaluation.replay.messages import BagError
+from sara_ros.evaluation.replay.page_data import page_data
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.scores import scores_of
 
@@ -245,6 +250,85 @@ def test_the_instruction_may_come_from_a_topic(tmp_path):
     assert policy.seen[-1].instruction == 'place'
     assert trace.ends == {'preempted': 1, 'canceled': 1}
     assert policy.resets == 2
+
+
+def said_by_the_node(*said):
+    """Return the messages of an arm with what a policy node said, each before a step."""
+    rows = arm_messages(10)
+    for step, instruction in reversed(said):
+        log_ns = rows[3 * step][2] - MS
+        status = MAKER.status(log_ns, instruction)
+        rows.insert(3 * step, ('/arm/policy/status', STATUS, log_ns, status))
+    return rows
+
+
+def test_a_recorded_policy_says_what_it_was_told(tmp_path):
+    """Without a map: the runs begin and end as they did when the bag was recorded."""
+    rows = said_by_the_node((0, ''), (2, 'reach'), (4, ''), (6, 'reach'), (8, 'place'))
+    policy = ToyPolicy()
+    replayed = played(write_bag(tmp_path / 'told', rows), policy)
+    assert [seen.instruction for seen in policy.seen] == ['reach'] * 4 + ['place'] * 2
+    assert replayed.instructions == ('reach', 'place')
+    assert replayed.instruction_topic == '/arm/policy/status'
+    assert replayed.trace.ends == {'canceled': 2, 'preempted': 1}
+    assert played(tmp_path / 'told', ToyPolicy(), instruction='lift').instructions == ('lift',)
+
+
+def test_a_recorded_policy_that_was_told_nothing_is_named(tmp_path):
+    path = write_bag(tmp_path / 'idle', said_by_the_node((0, ''), (5, '')))
+    with pytest.raises(
+        ParameterError, match=r"idle: topic '/arm/policy/status' never says .*--instruction"
+    ):
+        played(path)
+
+
+def test_an_instruction_topic_that_cannot_be_one_is_named(arm_bag):
+    with pytest.raises(ParameterError, match="instruction_topic: there is no topic '/say'"):
+        played(arm_bag, instruction_topic='/say')
+    with pytest.raises(ParameterError, match="'/action' is of type 'sensor_msgs/msg/JointState'"):
+        played(arm_bag, instruction_topic='/action')
+
+
+@pytest.mark.parametrize('log_ns', [2**62, 2**63 + 5, 2**64 - 1])
+def test_a_time_of_recording_that_no_clock_shows_is_named(tmp_path, log_ns):
+    """It does not fit the numbers that times are kept in."""
+    late = ('/image_raw', IMAGE, log_ns, MAKER.image(START_NS))
+    replayed = played(write_bag(tmp_path / 'late', [*arm_messages(3), late]))
+    (problem,) = problems(replayed)
+    assert problem.startswith(
+        f"late: topic '/image_raw', implausible_time (once, first at stamp {log_ns // SEC}."
+    )
+    assert len(replayed.trace.chunks) == 3
+
+
+def test_a_bag_without_messages_gives_an_empty_report(tmp_path):
+    with Writer(tmp_path / 'silent', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic, kind in (('/image_raw', IMAGE), ('/joint_states', JOINT_STATE)):
+            writer.add_connection(topic, kind, typestore=ros2_types())
+    replayed = played(tmp_path / 'silent')
+    scores = scores_of(replayed, 20.0)
+    assert (scores['observations'], scores['commands'], scores['runs']) == (0, 0, {})
+    assert scores['error']['mean_absolute']['policy'] is None
+    assert page_data(replayed, 'toy').policy.times_sec == []
+
+
+def test_a_topic_with_two_publishers_is_one_topic(tmp_path):
+    """Each has a channel of its own in the file."""
+    rows = arm_messages(6)
+    path = tmp_path / 'twice.mcap'
+    with path.open('wb') as file:
+        writer = McapWriter(file)
+        writer.start(profile='ros2')
+        for row, (topic, kind, log_ns, message) in enumerate(rows):
+            text = ros2_types().generate_msgdef(kind, ros_version=2)[0]
+            schema = writer.register_schema(kind, 'ros2msg', text.encode())
+            channel = writer.register_channel(topic, 'cdr', schema, {'of': str(row)})
+            data = bytes(ros2_types().serialize_cdr(message, kind))
+            writer.add_message(channel, log_time=log_ns, data=data, publish_time=log_ns)
+        writer.finish()
+    replayed = played(path)
+    assert {topic.name: topic.count for topic in replayed.source.topics}['/image_raw'] == 6
+    assert len(replayed.trace.chunks) == 6
 
 
 def test_without_an_instruction_it_says_where_to_give_one(arm_bag):
