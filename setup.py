@@ -17,6 +17,12 @@ def files_below(folder):
     return list(pairs.items())
 
 
+def requirements(name):
+    """Return what a file of `requirements/` asks for."""
+    lines = (Path('requirements') / name).read_text(encoding='utf-8').splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
+
 setup(
     name=PACKAGE_NAME,
     version='0.1.0',
@@ -35,15 +41,20 @@ setup(
         *files_below('models'),
     ],
     install_requires=['setuptools'],
-    extras_require={'test': ['pytest']},
+    extras_require={'test': ['pytest'], 'ray': requirements('ray.txt')},
     zip_safe=False,
     entry_points={
         'console_scripts': [
             'sara-ros = sara_ros.cli.main:main',
-            'policy = sara_ros.nodes.policy:main',
-            'model_manager = sara_ros.nodes.model_manager:main',
-            'simulator = sara_ros.nodes.simulator:main',
-            'bag_player = sara_ros.nodes.bag_player:main',
+            'policy = sara_ros.nodes.start:policy',
+            'model_manager = sara_ros.nodes.start:model_manager',
+            'simulator = sara_ros.nodes.start:simulator',
+            'bag_player = sara_ros.nodes.start:bag_player',
+            'arm_driver = sara_ros.nodes.start:arm_driver',
+            'joint_driver = sara_ros.nodes.start:joint_driver',
+            'twist_repeater = sara_ros.nodes.start:twist_repeater',
+            'gripper = sara_ros.nodes.start:gripper',
+            'gazebo_scene = sara_ros.nodes.start:gazebo_scene',
         ],
     },
 )

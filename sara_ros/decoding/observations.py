@@ -10,9 +10,9 @@ from sara_ros.core import ObservationError, ObservationSpec, PolicySpec
 from sara_ros.core.observation import Array
 from sara_ros.decoding.images import decode_compressed, decode_image
 from sara_ros.decoding.points import decode_points
-from sara_ros.decoding.stamps import NS
+from sara_ros.decoding.stamps import NS, to_ns
 from sara_ros.decoding.states import decode_joint_positions, decode_objects, decode_pose
-from sara_ros.decoding.transforms import StaticTransforms, transform_points
+from sara_ros.decoding.transforms import Transforms, transform_points
 
 FUTURE_LIMIT_NS: Final = NS // 10
 
@@ -58,7 +58,7 @@ def check_stamp(need: ObservationSpec, stamp_ns: int, now_ns: int) -> None:
         )
 
 
-def decode(need: ObservationSpec, message: Any, transforms: StaticTransforms) -> Array:
+def decode(need: ObservationSpec, message: Any, transforms: Transforms) -> Array:
     """
     Return the value of ``need`` in ``message``.
 
@@ -72,12 +72,13 @@ def decode(need: ObservationSpec, message: Any, transforms: StaticTransforms) ->
         return decode_joint_positions(message, need.names)
     if need.kind == 'object_poses':
         return decode_objects(message, need.names)
-    matrix = transforms.lookup(need.frame, message.header.frame_id)
+    header = message.header
+    matrix = transforms.lookup(need.frame, header.frame_id, to_ns(header.stamp))
     if need.kind == 'points':
         points = decode_points(message, need.names)
         return points if matrix is None else transform_points(matrix, points)
     if matrix is not None:
         raise ObservationError(
-            'frame', f"pose is in '{message.header.frame_id}'; publish it in '{need.frame}'"
+            'frame', f"pose is in '{header.frame_id}'; publish it in '{need.frame}'"
         )
     return np.asarray(decode_pose(message))

@@ -1,9 +1,11 @@
-"""Fixed transforms between frames, given as parameters where no TF tree is at hand."""
+"""Transforms between frames, from parameters and from what robots publish about them."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from typing import Any
+from threading import Lock
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +15,24 @@ from sara_ros.core import ObservationError, ParameterError
 Matrix = NDArray[np.float64]
 
 
+class Transforms(Protocol):
+    """Where frames are, now or when a message was stamped."""
+
+    def lookup(self, target: str, source: str, stamp_ns: int = 0) -> Matrix | None:
+        """
+        Return the 4x4 transform from ``source`` to ``target``; ``None`` when they are the same.
+
+        :param stamp_ns: when, for frames that move.
+        :raises ObservationError: when nothing connects the frames.
+        """
+        ...
+
+
 class StaticTransforms:
     """
-    Looks up fixed transforms by source and target frame.
+    Looks up fixed transforms by source and target frame, along any chain of known ones.
+
+    Any thread may ask and tell.
 
     Each entry reads ``target source x y z qx qy qz qw``: the pose of the source frame in the
     target frame, m and unit quaternion, as static_transform_publisher takes it.
@@ -27,13 +44,28 @@ class StaticTransforms:
 
         :raises ParameterError: naming the entry that cannot be read.
         """
-        self._matrices: dict[tuple[str, str], Matrix] = {}
+        self._given: dict[str, dict[str, Matrix]] = {}
+        self._heard: dict[str, dict[str, Matrix]] = {}
+        self._found: dict[tuple[str, str], Matrix] = {}
+        self._lock = Lock()
         for entry in entries:
             if entry.strip():
-                target, source, matrix = _parse(entry)
-                self._matrices[target, source] = matrix
+                _connect(self._given, *_parse(entry))
 
-    def lookup(self, target: str, source: str) -> Matrix | None:
+    def hear(self, target: str, source: str, pose: NDArray[Any]) -> None:
+        """
+        Take a transform that somebody published, x, y, z, qx, qy, qz, qw.
+
+        The newest one of a pair counts; those of the parameters come first.
+
+        :raises ValueError: for numbers that are no pose.
+        """
+        matrix = pose_matrix(pose)
+        with self._lock:
+            _connect(self._heard, target, source, matrix)
+            self._found.clear()
+
+    def lookup(self, target: str, source: str, stamp_ns: int = 0) -> Matrix | None:
         """
         Return the 4x4 transform from ``source`` to ``target``; ``None`` when they are the same.
 
@@ -43,14 +75,56 @@ class StaticTransforms:
         """
         if not target or not source or target == source:
             return None
-        try:
-            return self._matrices[target, source]
-        except KeyError:
-            raise ObservationError(
-                'frame',
-                f"message is in frame '{source}' and the policy needs '{target}'; add "
-                f"'{target} {source} x y z qx qy qz qw' to the parameter static_transforms",
-            ) from None
+        with self._lock:
+            matrix = self._found.get((target, source))
+            if matrix is None:
+                matrix = self._search(target, source)
+                self._found[target, source] = matrix
+        return matrix
+
+    def _search(self, target: str, source: str) -> Matrix:
+        """Return the shortest chain, through parameters alone where they suffice."""
+        both = {
+            frame: {**self._heard.get(frame, {}), **self._given.get(frame, {})}
+            for frame in {*self._heard, *self._given}
+        }
+        for known in (self._given, both):
+            matrix = _chain(known, target, source)
+            if matrix is not None:
+                return matrix
+        raise ObservationError(
+            'frame',
+            f"message is in frame '{source}' and the policy needs '{target}'; publish that on "
+            f"/tf_static, or add '{target} {source} x y z qx qy qz qw' to the parameter "
+            'static_transforms',
+        )
+
+
+def _connect(known: dict[str, dict[str, Matrix]], target: str, source: str, pose: Matrix) -> None:
+    known.setdefault(target, {})[source] = pose
+    known.setdefault(source, {})[target] = _inverse(pose)
+
+
+def _chain(known: dict[str, dict[str, Matrix]], target: str, source: str) -> Matrix | None:
+    """Search breadth first from ``target``; each step carries one more frame into it."""
+    reached = {target: np.eye(4)}
+    waiting = deque([target])
+    while waiting:
+        frame = waiting.popleft()
+        if frame == source:
+            return reached[frame]
+        for neighbour, matrix in known.get(frame, {}).items():
+            if neighbour not in reached:
+                reached[neighbour] = reached[frame] @ matrix
+                waiting.append(neighbour)
+    return None
+
+
+def _inverse(matrix: Matrix) -> Matrix:
+    inverse = np.eye(4)
+    inverse[:3, :3] = matrix[:3, :3].T
+    inverse[:3, 3] = -matrix[:3, :3].T @ matrix[:3, 3]
+    return inverse
 
 
 def _parse(entry: str) -> tuple[str, str, Matrix]:

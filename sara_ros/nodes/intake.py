@@ -17,7 +17,7 @@ from sara_ros.core.drops import DropCounter
 from sara_ros.core.errors import describe
 from sara_ros.core.observation_buffer import ObservationBuffer, Sample
 from sara_ros.decoding.observations import FUTURE_LIMIT_NS, check_stamp, decode
-from sara_ros.decoding.transforms import StaticTransforms
+from sara_ros.decoding.transforms import Transforms
 from sara_ros.nodes import qos
 from sara_ros.nodes.polled import PolledTopic
 from sara_ros.nodes.ros_time import NS, to_ns
@@ -58,7 +58,7 @@ class SensorIntake:
         drops: DropCounter,
         *,
         topics: Mapping[str, str],
-        transforms: StaticTransforms,
+        transforms: Transforms,
         wanted: Callable[[], bool],
     ) -> None:
         """

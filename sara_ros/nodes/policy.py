@@ -27,6 +27,7 @@ from sara_ros.decoding.observations import default_topic
 from sara_ros.decoding.transforms import StaticTransforms
 from sara_ros.nodes import command_codec as codec
 from sara_ros.nodes import qos
+from sara_ros.nodes.frame_watch import FrameWatch
 from sara_ros.nodes.intake import SensorIntake
 from sara_ros.nodes.managed import ManagedNode
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
@@ -108,6 +109,7 @@ class PolicyNode(ManagedNode):
         self._loop: ServingLoop | None = None
         self._intake: SensorIntake | None = None
         self._pose_watch: PoseWatch | None = None
+        self._frames: FrameWatch | None = None
         self._dry_run = False
         self._last_reason = ''
         self._publishers_of_policy: list[Any] = []
@@ -241,7 +243,7 @@ class PolicyNode(ManagedNode):
         policy = self._policy
         if policy is None:
             raise ParameterError('no model is loaded; configure the node first')
-        transforms = StaticTransforms(value(self, 'static_transforms'))
+        fixed = StaticTransforms(value(self, 'static_transforms'))
         self._drops = DropCounter()
         self._last_error = ''
         self._chunk_sequence = 0
@@ -262,15 +264,18 @@ class PolicyNode(ManagedNode):
         topics = {
             need.name: value(self, f'topics.{need.name}') for need in policy.spec.observations
         }
+        moved = any(need.kind == 'points' for need in policy.spec.observations)
+        self._frames = FrameWatch(self, fixed, listen=moved)
         self._intake = SensorIntake(
             self, policy.spec, buffer, self._drops,
-            topics=topics, transforms=transforms, wanted=lambda: loop.run is not None,
+            topics=topics, transforms=self._frames, wanted=lambda: loop.run is not None,
         )  # fmt: skip
         try:
             self._watch_pose(guard)
         except ParameterError:
             self._intake.close()
-            self._intake = None
+            self._frames.close()
+            self._intake = self._frames = None
             raise
         self._loop = loop
         self._last_action = []
@@ -306,8 +311,10 @@ class PolicyNode(ManagedNode):
             self._intake.close()
         if self._pose_watch is not None:
             self._pose_watch.close()
+        if self._frames is not None:
+            self._frames.close()
         self._publish_status()
-        self._loop = self._intake = self._pose_watch = None
+        self._loop = self._intake = self._pose_watch = self._frames = None
 
     def command(self, command: Command) -> None:
         """Publish one command and its timing; called from the command timer."""
@@ -346,6 +353,7 @@ class PolicyNode(ManagedNode):
         )
         self._loop.begin_run(instruction, limits, done)
         self.get_logger().info(f"run: '{instruction}'")
+        self._publish_status()
 
     def _end_run(self, reason: TerminationReason, message: str) -> None:
         if self._loop is not None:

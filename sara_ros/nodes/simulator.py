@@ -174,9 +174,9 @@ class SimulatorNode(Node):
 
     def _report(self, stamp_ns: int, pace: _Pace) -> None:
         figures = {
-            'real_time_factor': f'{pace.real_time_factor():.3f}',
-            'expired_commands': str(self._expired),
-            **{f'published {name}': str(n) for name, n in self._sensors.published.items()},
+            'real_time_factor (ratio)': f'{pace.real_time_factor():.3f}',
+            'expired_commands (count)': str(self._expired),
+            **{f'published {name} (count)': str(n) for name, n in self._sensors.published.items()},
         }
         status = DiagnosticStatus(
             level=DiagnosticStatus.OK,

@@ -1,11 +1,15 @@
 """Background work waits at the gate, and not for ever."""
 
-from threading import Event, Thread
+import gc
+import os
+from threading import Event, Thread, get_native_id
 import time
+import weakref
 
 from core.fakes import until
+import pytest
 
-from sara_ros.core.courtesy import Gate
+from sara_ros.core.courtesy import BACKGROUND_NICENESS, Gate, at_low_priority
 
 
 class Counter:
@@ -62,3 +66,33 @@ def test_a_wait_at_an_open_gate_takes_no_time_and_at_a_closed_one_its_timeout():
     with gate:
         gate.wait(0.05)
     assert time.monotonic() - started >= 0.05
+
+
+def niceness():
+    return os.getpriority(os.PRIO_PROCESS, get_native_id())
+
+
+def test_work_at_low_priority_leaves_the_priority_of_its_caller():
+    before = niceness()
+    assert at_low_priority(niceness) == max(before, BACKGROUND_NICENESS)
+    assert niceness() == before
+
+
+def test_an_error_at_low_priority_is_raised_here_and_holds_nothing():
+    class Thing:
+        pass
+
+    def fail():
+        thing = Thing()
+        seen.append(weakref.ref(thing))
+        raise ValueError('no')
+
+    seen = []
+    gc.disable()
+    try:
+        with pytest.raises(ValueError, match='no') as failed:
+            at_low_priority(fail)
+        del failed
+        assert seen[0]() is None
+    finally:
+        gc.enable()

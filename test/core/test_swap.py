@@ -87,8 +87,28 @@ def test_one_bad_answer_fails_a_window():
     assert 'nan' in window(40).judge(chunk(action(np.nan)), 0.001)
 
 
-def test_without_a_budget_it_follows_from_the_rate():
-    assert TrialRules().budget_of(action_spec(rate_hz=20.0, horizon=2)) == pytest.approx(0.06)
+@pytest.mark.parametrize(
+    ('serving_sec', 'budget_sec'),
+    [
+        (0.0, 0.03),
+        (0.01, 0.03),
+        (0.03, 0.0375),
+        (0.035, 0.04),
+        (0.045, 0.045),
+        (0.2, 0.0475),
+    ],
+    ids=['unknown', 'fast', 'slower', 'as far as commands wait', 'as slow', 'hopeless'],
+)
+def test_without_a_budget_it_follows_from_the_rate_and_the_serving_model(serving_sec, budget_sec):
+    """Of a period of 50 ms; a model that takes what the one before it took is no worse."""
+    rules = TrialRules().beside(action_spec(rate_hz=20.0), serving_sec)
+    assert rules.budget_sec == pytest.approx(budget_sec)
+    assert TrialRules(budget_sec=0.02).beside(SPEC, serving_sec).budget_sec == 0.02
+
+
+def test_a_longer_chunk_has_a_longer_budget():
+    rules = TrialRules().beside(action_spec(rate_hz=20.0, horizon=2))
+    assert rules.budget_sec == pytest.approx(0.06)
 
 
 def test_every_state_is_settled_or_under_way():

@@ -1,7 +1,11 @@
 """The bag player node: bags on their topics, and the live graph against bag time."""
 
+import time
+
 from evaluation.replay.bags import (
+    ACTION,
     IMAGE,
+    MAKER,
     MS,
     START_NS,
     Maker,
@@ -16,7 +20,9 @@ rclpy = pytest.importorskip('rclpy')
 
 from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
 from nodes.host import Host, until  # noqa: E402
+from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import Image, JointState  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
 from sara_ros.core import ParameterError  # noqa: E402
@@ -30,6 +36,7 @@ from sara_ros.nodes.ros_time import to_ns  # noqa: E402
 def test_a_bag_is_played_at_its_pace_with_every_stamp_moved_by_the_same(
     context, station, space, tmp_path, generation
 ):
+    """Below the namespace of the player: two stacks may play to their policies."""
     rows = arm_messages(10, maker=Maker(ros1=generation == 1))
     path = (
         write_ros1_bag(tmp_path / 'arm.bag', rows) if generation == 1
@@ -37,8 +44,8 @@ def test_a_bag_is_played_at_its_pace_with_every_stamp_moved_by_the_same(
     )  # fmt: skip
     topics = ['/image_raw', '/joint_states']
     with Host(context, BagPlayerNode, namespace=space, bag=str(path), topics=topics) as host:
-        images = station.collect(Image, '/image_raw', qos.SENSOR)
-        joints = station.collect(JointState, '/joint_states', qos.SENSOR)
+        images = station.collect(Image, 'image_raw', qos.SENSOR)
+        joints = station.collect(JointState, 'joint_states', qos.SENSOR)
         told = station.collect(DiagnosticStatus, 'bag_player/progress', qos.LATCHED)
         until(lambda: told and told[-1].message == 'ready', 'the player')
         before_ns = host.node.get_clock().now().nanoseconds
@@ -77,11 +84,33 @@ def test_a_message_that_cannot_be_read_does_not_end_the_playing(context, station
     rows[5] = ('/image_raw', IMAGE, rows[5][2], b'\0\1\0\0\xff')
     path = write_bag(tmp_path / 'hurt', rows)
     parameters = {'bag': str(path), 'topics': ['/image_raw'], 'autoplay': True}
-    images = station.collect(Image, '/image_raw', qos.SENSOR)
+    images = station.collect(Image, 'image_raw', qos.SENSOR)
     with Host(context, BagPlayerNode, namespace=space, **parameters):
         told = station.collect(DiagnosticStatus, 'bag_player/progress', qos.LATCHED)
         until(lambda: told and told[-1].message == 'finished', 'the end')
         until(lambda: len(images) == 3, 'the messages')
+
+
+def test_no_recorded_command_is_played_unless_it_is_asked_for(context, station, space, tmp_path):
+    """The policy is told what to do, and a clock is there for those that follow one."""
+    command = ('/policy/action', ACTION, START_NS, MAKER.action(START_NS, 0.1))
+    path = write_bag(tmp_path / 'session', [command, *arm_messages(4)])
+    parameters = {
+        'bag': str(path), 'autoplay': True, 'use_sim_time': True, 'instruction': 'reach',
+    }  # fmt: skip
+    said = station.collect(String, 'policy/instruction')
+    clocks = station.collect(Clock, '/clock', qos.SENSOR)
+    images = station.collect(Image, 'image_raw', qos.SENSOR)
+    station.collect(JointState, 'joint_states', qos.SENSOR)
+    station.collect(JointState, 'action', qos.SENSOR)
+    with Host(context, BagPlayerNode, namespace=space, **parameters) as host:
+        until(lambda: len(images) == 4, 'the messages')
+        until(lambda: clocks, 'a clock')
+        assert [message.data for message in said] == ['reach']
+        assert abs(to_ns(clocks[-1].clock) - time.time_ns()) < 5_000 * MS
+        assert abs(to_ns(images[0].header.stamp) - time.time_ns()) < 60_000 * MS
+        names = {name for name, _ in host.node.get_topic_names_and_types()}
+        assert f'{space}/policy/action' not in names
 
 
 @pytest.fixture

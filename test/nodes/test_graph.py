@@ -182,6 +182,8 @@ def test_the_model_manager_tells_the_timing(policy, station):
             <= {status.name for array in diagnostics for status in array.status}
         )
     )
+    values = [each for array in diagnostics for status in array.status for each in status.values]
+    assert [each.key for each in values if not each.key.endswith(')')] == []
     assert station.call(ListModels, 'model_manager/list_models') is not None
 
 

@@ -16,12 +16,13 @@ from sara_ros.core.timing import TOTAL
 from sara_ros.nodes.telemetry_export import EXPORTED, resolved
 
 TYPES = {resolved(name, '/policy', '/model_manager'): kind for kind, name, _ in EXPORTED}
+NUMBERS = {'float', 'double', 'uint64', 'uint32'}
 SENSORS = {'image_raw', 'wrist/image_raw', 'points', 'ee_pose'}
 
 
 def check_field(topic, fields):
-    """Follow ``fields`` through the message type of ``topic``."""
-    kind = TYPES[topic]
+    """Follow ``fields`` through the message type of ``topic`` and return the last one's type."""
+    kind, inner = TYPES[topic], ''
     for field in fields:
         types = kind.get_fields_and_field_types()
         assert field in types, f'{kind.__name__} has no field {field}'
@@ -29,6 +30,7 @@ def check_field(topic, fields):
         if '/' in inner:
             package, name = inner.split('/')
             kind = getattr(importlib.import_module(f'{package}.msg'), name)
+    return inner
 
 
 def paths_of(value):
@@ -49,9 +51,11 @@ def test_foxglove():
     assert shown == set(layout['configById'])
     paths = list(paths_of(layout['configById']))
     assert len(paths) > 20
+    plotted = set(paths_of({k: v for k, v in layout['configById'].items() if k[:4] == 'Plot'}))
     for path in paths:
         topic, *fields = re.sub(r'\[[\d:]*\](\{[^}]*\})?', '', path).split('.')
-        check_field(topic, fields)
+        kind = check_field(topic, fields)
+        assert path not in plotted or kind in NUMBERS, f'{path} is a {kind}'
         for stage in re.findall(r'stage=="(\w+)"', path):
             assert stage in (*STAGES, TOTAL)
 
@@ -64,7 +68,8 @@ def test_plotjuggler():
     for name in names:
         topic = next(each for each in TYPES if name.startswith(f'{each}/'))
         fields = name[len(topic) + 1 :].split('/')
-        check_field(topic, [re.sub(r'\[\d+\]', '', field) for field in fields])
+        kind = check_field(topic, [re.sub(r'\[\d+\]', '', field) for field in fields])
+        assert kind in NUMBERS, f'{name} is a {kind}'
     [total] = {n.split('/')[3] for n in names if n.endswith('p95_ms') and 'stages' in n}
     assert total == f'stages[{len(STAGES)}]'
     for area in root.iter('DockSplitter'):

@@ -144,6 +144,18 @@ def test_the_policy_is_followed(watching):
     becomes(host, 'policy', STALE, 'not heard of for')
 
 
+def test_what_rests_on_a_status_grows_stale_with_it(watching):
+    """A policy that was killed once went on with the OK of its last second."""
+    host = watching()
+    for what in ('commands', 'observations', 'process'):
+        becomes(host, what, STALE, 'never heard of')
+    host.status.publish(running(memory_bytes=50 << 20))
+    becomes(host, 'process', OK, 'memory 50 MiB')
+    for what in ('commands', 'observations', 'process'):
+        values = becomes(host, what, STALE, 'not heard of for')
+    assert values['memory (MiB)'] == '50.0'
+
+
 def test_latency_is_judged_by_two_thresholds(watching):
     host = watching(
         window_commands=10, warn_latency_sec=0.05, error_latency_sec=0.2, stale_sec=60.0
@@ -195,7 +207,9 @@ def test_commands_and_observations_are_judged_by_their_shares(watching):
 
 def test_the_process_is_judged(watching):
     """CPU is the growth of its time over the growth of its age."""
-    host = watching(warn_cpu_percent=50.0, error_memory_mib=100.0, warn_memory_mib=10.0)
+    host = watching(
+        warn_cpu_percent=50.0, error_memory_mib=100.0, warn_memory_mib=10.0, stale_sec=60.0
+    )
     host.status.publish(running(running_sec=10.0, cpu_time_sec=5.0, memory_bytes=50 << 20))
     becomes(host, 'process', WARN, 'memory 50 MiB, limit 10 MiB')
     host.status.publish(running(

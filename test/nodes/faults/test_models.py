@@ -255,6 +255,7 @@ def manager(served, tmp_path):
         models_dir=str(served.models), export_dir=str(tmp_path / 'exports'),
         export_flush_sec=0.2,
     )  # fmt: skip
+    until(lambda: served.swap('', 'model_manager').state, 'the manager to find the policy')
     yield process
     process.kill()
 
