@@ -72,6 +72,9 @@ def render(text: str) -> str:
         report = json.loads((ROOT / 'docs' / f'{name}.json').read_text(encoding='utf-8'))
         table = f'{timing_table(report)}\n\n{_conditions(report, name)}'
         text = fill(text, f'timing of {name}', table)
+    success = ROOT / 'docs' / 'success.json'
+    if success.exists():
+        text = fill(text, 'success', _success(json.loads(success.read_text(encoding='utf-8'))))
     return fill(text, 'models', models_table(ROOT / 'models'))
 
 
@@ -97,6 +100,13 @@ def _conditions(report: Mapping[str, Any], name: str) -> str:
         f'frames lost, first command {report["first_command_sec"]:.1f} s after the start.\n'
         f'Source: [`docs/{name}.json`](docs/{name}.json).'
     )
+
+
+def _success(result: Mapping[str, Any]) -> str:
+    from sara_ros.evaluation.success_page import LEGEND, success_table
+
+    table = success_table(result, ('standard', 'harder'))
+    return f'{table}\n\n{LEGEND}\nEvery task and variation: [`docs/success.md`](docs/success.md).'
 
 
 def _measured(metrics: Mapping[str, Any]) -> str:

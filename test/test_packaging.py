@@ -54,7 +54,10 @@ def test_names_agree(setup_arguments):
 def test_entry_points_exist(setup_arguments):
     scripts = setup_arguments['entry_points']['console_scripts']
     targets = dict(line.split(' = ') for line in scripts)
-    assert set(targets) == {'sara-ros', 'policy', 'model_manager', 'simulator', 'bag_player'}
+    assert set(targets) == {
+        'sara-ros', 'policy', 'model_manager', 'simulator', 'bag_player',
+        'arm_driver', 'joint_driver', 'twist_repeater', 'gripper', 'gazebo_scene',
+    }  # fmt: skip
     for target in targets.values():
         module, function = target.split(':')
         spec = importlib.util.find_spec(module)
@@ -72,7 +75,9 @@ def test_everything_a_node_reads_is_installed(setup_arguments):
 
 @pytest.mark.parametrize('path', sorted(ROOT.glob('config/**/*.yaml')), ids=lambda p: p.name)
 def test_parameter_files_parse(path):
-    assert isinstance(yaml.safe_load(path.read_text()), dict)
+    # A bridge is configured by a list.
+    kind = list if path.name == 'bridge.yaml' else dict
+    assert isinstance(yaml.safe_load(path.read_text()), kind)
 
 
 def test_every_interface_is_built():
@@ -94,6 +99,11 @@ def test_direct_requirements_are_pinned_and_locked(name):
     for line in requirements(name):
         package, pin = line.split(';')[0].split('==')
         assert f'{normal(package)}=={pin.strip()}' in locked, line
+
+
+def test_the_extra_for_clusters_is_what_its_file_pins(setup_arguments):
+    assert setup_arguments['extras_require']['ray'] == requirements('ray.txt')
+    assert all('==' in line for line in requirements('ray.txt'))
 
 
 def test_no_index_is_named():

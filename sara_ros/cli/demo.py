@@ -9,9 +9,10 @@ import time
 from typing import Final
 
 from sara_ros.cli.children import ChildError
-from sara_ros.cli.stage import TABLETOP_BOX, Assignment, Stage
+from sara_ros.cli.stage import Assignment, Stage
 from sara_ros.core import SCRIPTED_EXPERT
 from sara_ros.core.resources import package_folder
+from sara_ros.launching import TABLETOP_BOX
 from sara_ros_msgs.action import RunPolicy
 
 EPISODE_TIMEOUT_SEC: Final = 12.0
@@ -30,15 +31,16 @@ PLAN: Final = (
 """Seeds lie outside those of training, of DAgger and of checkpoint choice."""
 
 
-def run_demo(out: Path, plan: Sequence[Assignment] = PLAN) -> Path:
+def run_demo(out: Path, plan: Sequence[Assignment] = PLAN, *, bag: bool = False) -> Path:
     """
     Run every episode of ``plan`` and return the path of the page that tells of them.
 
+    :param bag: also record a bag for ``sara-ros replay``, beside the page.
     :raises SaraError: when a process dies or does not do what it is asked; everything that was
         started is stopped first.
     """
     todo = [each for each in plan if available(each.policy)]
-    with Stage('demo', out, len(todo)) as stage:
+    with Stage('demo', out, len(todo), bag=bag) as stage:
         stage.children.start('simulator')
         stage.log.notes += [
             f"'{each.instruction}' was left out: models/ holds no '{each.policy}'"

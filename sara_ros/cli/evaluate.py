@@ -1,48 +1,154 @@
-"""Measures the closed-loop success of a model."""
+"""Measures the closed-loop success of one model, or of all of them as a table."""
 
 from __future__ import annotations
 
+from argparse import Namespace
+from collections.abc import Mapping
+import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
 from sara_ros.cli.train import progress_bar
-from sara_ros.evaluation.closed_loop import EvaluationConfig, evaluate
-from sara_ros.evaluation.files import write_json
+from sara_ros.core import ParameterError
+from sara_ros.core.allocator import keep_freed_memory
+from sara_ros.core.policy import SCRIPTED_EXPERT
+from sara_ros.evaluation.act_time import act_time_ms
+from sara_ros.evaluation.closed_loop import CHOICE_SEEDS, FIRST_SEED, EvaluationConfig, evaluate
+from sara_ros.evaluation.files import write_bytes, write_json, write_text
 from sara_ros.evaluation.machine import describe_machine
+from sara_ros.evaluation.piece_store import PieceStore
+from sara_ros.evaluation.success import SuccessPlan, measure_success, rounds_for
+from sara_ros.evaluation.success_models import find_variants, variant_of
+from sara_ros.evaluation.success_page import success_page
+from sara_ros.evaluation.success_plot import success_png
 from sara_ros.policies.checkpoint import add_metrics
+from sara_ros.sim.suites import suite_named
+
+TABLE_SUITES: Final = ('standard', 'harder')
+PIECES: Final = 'episodes'
+ACT_TIMES: Final = 'act-times.json'
 
 
-def evaluate_model(
-    models_dir: Path,
-    model_id: str,
-    *,
-    attention_backend: str,
-    episodes: int,
-    processes: int,
-    json_path: Path | None,
-    record: bool,
-) -> dict[str, Any]:
-    """Run all episodes, print a table, and write JSON and metrics where asked."""
+def run_evaluate(options: Namespace, models_dir: Path) -> None:
+    """
+    Do what the command line says.
+
+    :raises ParameterError: for options that do not go together.
+    """
+    if bool(options.model) == options.all:
+        raise ParameterError('name a model, or give --all for every model of the folder')
+    keep_freed_memory()
+    if options.all:
+        evaluate_all(options, models_dir)
+    else:
+        evaluate_model(options, models_dir)
+
+
+def evaluate_model(options: Namespace, models_dir: Path) -> dict[str, Any]:
+    """Play one model, print its counts, and write JSON and metrics where asked."""
+    if len(options.suite) > 1:
+        raise ParameterError('one model is played in one suite at a time; --all takes several')
+    if options.choose and options.record:
+        raise ParameterError('--record is for results; those of --choose are not reported')
+    suite = suite_named((options.suite or TABLE_SUITES)[0])
+    expert = options.model == SCRIPTED_EXPERT
     config = EvaluationConfig(
-        models_dir, model_id, attention_backend, episodes=episodes, processes=processes
-    )
-    result = evaluate(config, progress_bar())
-    _print(result)
-    if json_path is not None:
-        write_json(json_path, {**result, 'machine': describe_machine()})
-    if record:
-        add_metrics(models_dir, model_id, {'closed_loop': result})
+        models_dir, options.model, options.backend, suite,
+        episodes=rounds_for(suite, options.episodes),
+        first_seed=CHOICE_SEEDS if options.choose else FIRST_SEED,
+        sha256='' if expert else variant_of(models_dir, options.model).sha256,
+        device=options.device,
+    )  # fmt: skip
+    # An expert has no hash by which its results could be told from those of another version.
+    store = None if expert else PieceStore(options.out / PIECES)
+    result = evaluate(config, progress_bar(), workers=options.workers, store=store)
+    _print_counts(result)
+    if options.json is not None:
+        write_json(options.json, {**result, 'machine': describe_machine()})
+    if options.record:
+        add_metrics(models_dir, options.model, {'closed_loop': result})
     return result
 
 
-def _print(result: dict[str, Any]) -> None:
+def evaluate_all(options: Namespace, models_dir: Path) -> dict[str, Any]:
+    """Play every model in every suite, and write the table as JSON, page and picture."""
+    for name, given in (('--backend', options.backend), ('--record', options.record),
+                        ('--choose', options.choose), ('--json', options.json)):  # fmt: skip
+        if given:
+            raise ParameterError(f'{name} is for one model; --all takes each as it is stored')
+    plan = SuccessPlan(
+        models_dir,
+        tuple(suite_named(name) for name in options.suite or TABLE_SUITES),
+        options.episodes,
+        tuple(options.policy),
+        device=options.device,
+    )
+    act_ms = _act_times(plan, options.out / ACT_TIMES)
+
+    def write(result: dict[str, Any]) -> None:
+        write_table(options.out, _with_times(result, act_ms))
+
+    store = PieceStore(options.out / PIECES)
+    result = measure_success(plan, store, progress_bar(), workers=options.workers, on_row=write)
+    write(result)
+    _print_rows(result)
+    for name, reason in result['skipped'].items():
+        print(f'not played: {name}: {reason}')
+    print(f'table: {options.out / "success.md"}')
+    return result
+
+
+def write_table(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write ``success.json``, ``success.md`` and ``success.png`` below ``folder``."""
+    write_json(folder / 'success.json', result)
+    write_text(folder / 'success.md', success_page(result, 'success.png', 'success.json'))
+    if result['rows']:
+        write_bytes(folder / 'success.png', success_png(result['rows']))
+
+
+def _act_times(plan: SuccessPlan, path: Path) -> dict[str, Any]:
+    """Return the time of one observation by hash of the weights; measured before others run."""
+    known: dict[str, Any] = {}
+    if path.exists():
+        known = json.loads(path.read_text(encoding='utf-8'))
+    variants, _ = find_variants(plan.models_dir)
+    for variant in variants:
+        wanted = not plan.policies or {variant.policy, variant.model_id} & set(plan.policies)
+        if wanted and variant.sha256 not in known:
+            known[variant.sha256] = act_time_ms(plan.models_dir, variant.model_id)
+            write_json(path, known)
+    return known
+
+
+def _with_times(result: Mapping[str, Any], act_ms: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [{**row, 'act_ms': act_ms.get(row['sha256'])} for row in result['rows']]
+    return {**result, 'rows': rows}
+
+
+def _print_counts(result: Mapping[str, Any]) -> None:
     table = Table('task', 'success', 'episodes', '95 % interval')
     for verb, row in {**result['per_verb'], 'all': result}.items():
         low, high = row['ci95']
         table.add_row(
             verb, f'{row["success"]:.1%}', str(row['episodes']), f'{low:.1%} - {high:.1%}'
         )
+    Console().print(table)
+
+
+def _print_rows(result: Mapping[str, Any]) -> None:
+    table = Table('policy', 'backend', 'suite', 'success', '95 % interval', 'to the control')
+    for row in result['rows']:
+        low, high = row['ci95']
+        against = row['against_control']
+        gap = '-' if against is None else (
+            f'{100 * against["difference"]:+.1f} '
+            f'({100 * against["ci95"][0]:+.1f} to {100 * against["ci95"][1]:+.1f})'
+        )  # fmt: skip
+        table.add_row(
+            row['policy'], row['backend'], row['suite'], f'{row["success"]:.1%}',
+            f'{low:.1%} - {high:.1%}', gap,
+        )  # fmt: skip
     Console().print(table)

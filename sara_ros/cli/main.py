@@ -37,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     demo = _add(commands, 'demo', _demo, 'policies move a simulated arm over ROS 2')
     demo.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the report')
     demo.add_argument('--gif', type=Path, help='also write the video as a GIF')
+    demo.add_argument(
+        '--bag', action='store_true', help='also record session.mcap there, for replay'
+    )
 
     real = _add(commands, 'demo-real', _demo_real, 'recordings of real sensors through the nodes')
     real.add_argument(
@@ -46,16 +49,26 @@ def _parser() -> argparse.ArgumentParser:
         '--data', type=Path, default=Path('../shared/data'), help='folder of the recordings'
     )
 
+    swap = _add(
+        commands, 'demo-swap', _demo_swap, 'models come and go while the simulated arm moves'
+    )
+    swap.add_argument(
+        '--out', type=Path, default=Path('out/demo-swap'), help='folder of the report'
+    )
+
     soak = _add(commands, 'soak', _soak, 'a policy moves the simulated arm for many minutes')
     soak.add_argument('--minutes', type=float, default=30.0, help='how long')
     soak.add_argument('--model', default='rt2-tabletop', help='folder below the models')
     soak.add_argument('--out', type=Path, default=Path('out/soak'), help='folder of report.json')
+    soak.add_argument('--export', action='store_true', help='write CSV and MCAP meanwhile')
 
     models = _add(commands, 'models', _models, 'list and verify models')
     _models_dir(models)
 
     train = _add(commands, 'train', _train, 'train a model by its recipe; resumes when stopped')
-    train.add_argument('recipe', help='rt2-tabletop, pct-tabletop or rt2-g1')
+    train.add_argument(
+        'recipe', help='rt2-tabletop, pct-tabletop, rt2-g1, or a variant (rt2-tabletop-history)'
+    )
     train.add_argument('--model-id', default='', help='another name for the model')
     train.add_argument('--work', type=Path, help='folder of frames and state; out/train/MODEL')
     train.add_argument('--steps', type=int, default=0, help="0: the recipe's")
@@ -72,13 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_replay(replay)
     _models_dir(replay)
 
+    collect = _add(commands, 'collect', _collect, 'frames of the scripted expert; resumes')
+    dagger = _add(commands, 'dagger', _dagger, 'a model drives, the expert labels; resumes')
     evaluate = _add(commands, 'evaluate', _evaluate, 'closed-loop success on held-out seeds')
-    evaluate.add_argument('model', help='folder below the models')
-    evaluate.add_argument('--attention-backend', default='', help="empty: the model's own")
-    evaluate.add_argument('--episodes', type=int, default=15, help='episodes of each task')
-    evaluate.add_argument('--processes', type=int, default=2, help='processes at once')
-    evaluate.add_argument('--json', type=Path, help='write the result to this file')
-    evaluate.add_argument('--record', action='store_true', help='write it into policy.json')
+    _add_tabletop(collect, dagger, evaluate)
+    _models_dir(dagger)
     _models_dir(evaluate)
     return parser
 
@@ -164,6 +175,13 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
 
 
+def _add_tabletop(*parsers: argparse.ArgumentParser) -> None:
+    from sara_ros.cli.tabletop_options import add_collect, add_dagger, add_evaluate
+
+    for parser, add_options in zip(parsers, (add_collect, add_dagger, add_evaluate), strict=True):
+        add_options(parser)
+
+
 def _models_dir(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--models', type=Path, help='folder of the models; empty: of the package')
 
@@ -182,7 +200,7 @@ def _add(
 def _demo(options: argparse.Namespace) -> int:
     from sara_ros.cli.demo import run_demo
 
-    page = run_demo(options.out)
+    page = run_demo(options.out, bag=options.bag)
     print(f'report: {page}')
     if options.gif is not None:
         from sara_ros.cli.stage import VIDEO_FILE
@@ -199,10 +217,17 @@ def _demo_real(options: argparse.Namespace) -> int:
     return 0
 
 
+def _demo_swap(options: argparse.Namespace) -> int:
+    from sara_ros.cli.demo_swap import run_demo_swap
+
+    print(f'report: {run_demo_swap(options.out)}')
+    return 0
+
+
 def _soak(options: argparse.Namespace) -> int:
     from sara_ros.cli.soak import REPORT_FILE, run_soak
 
-    run_soak(options.out, options.minutes, model=options.model)
+    run_soak(options.out, options.minutes, model=options.model, export=options.export)
     print(f'report: {options.out / REPORT_FILE}')
     return 0
 
@@ -247,17 +272,23 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from sara_ros.cli.evaluate import evaluate_model
+    from sara_ros.cli.evaluate import run_evaluate
 
-    evaluate_model(
-        _models_of(options),
-        options.model,
-        attention_backend=options.attention_backend,
-        episodes=options.episodes,
-        processes=options.processes,
-        json_path=options.json,
-        record=options.record,
-    )
+    run_evaluate(options, _models_of(options))
+    return 0
+
+
+def _collect(options: argparse.Namespace) -> int:
+    from sara_ros.cli.collect import run_collect
+
+    print(f'frames: {run_collect(options)}')
+    return 0
+
+
+def _dagger(options: argparse.Namespace) -> int:
+    from sara_ros.cli.dagger import run_dagger
+
+    print(f'frames: {run_dagger(options, _models_of(options))}')
     return 0
 
 

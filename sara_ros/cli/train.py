@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.training.recipes import recipe_config
 from sara_ros.training.recorded import RecordedConfig, train_recorded
 from sara_ros.training.tabletop import train_tabletop
@@ -42,9 +45,19 @@ def train(
     if steps:
         config = replace(config, recipe=replace(config.recipe, steps=steps))
     with progress_bar() as bar:
-        if isinstance(config, RecordedConfig):
-            return train_recorded(config, bar)
-        return train_tabletop(config, bar)
+        if not isinstance(config, RecordedConfig):
+            return train_tabletop(config, bar)
+        folder = train_recorded(config, bar)
+    print(held_out_table(checkpoints.read(models_dir, name).checkpoint.metrics))
+    return folder
+
+
+def held_out_table(metrics: Mapping[str, Any]) -> str:
+    """Return the error of a model on held-out episodes beside those of the baselines."""
+    rows = {'this model': metrics['mean_absolute_error'], **metrics['baselines']}
+    lines = [f'{name.replace("_", " "):<22}{error:.4f}' for name, error in rows.items()]
+    count = metrics['held_out_frames']
+    return '\n'.join([f'mean absolute error on {count} held-out frames', *lines])
 
 
 def progress_bar() -> Progress:

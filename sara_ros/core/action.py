@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +22,14 @@ class ActionChunk:
     ``values`` has shape ``(horizon, dimensions)``, in the units and order of ``spec.action``.
     ``uncertainty`` has shape ``(horizon,)``, in nats, where the policy can tell it.
     ``model_id`` names the model that computed it, where more than one may have.
+    ``extras`` holds what else a policy found out, by names that the policy documents.
     """
 
     values: FloatArray
     timing: TimingRecord
     uncertainty: FloatArray | None = None
     model_id: str = ''
+    extras: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse anything but a non-empty matrix: an empty chunk would look like a hold."""

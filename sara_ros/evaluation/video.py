@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sara_ros.core.errors import ParameterError
-from sara_ros.evaluation.files import replacing
+from sara_ros.core.files import replacing
 
 CODECS: Final = {
     'libx264': {'preset': 'ultrafast', 'crf': '23', 'tune': 'zerolatency'},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import time
 
@@ -9,6 +10,8 @@ import torch
 from torch import Tensor
 
 from sara_ros.core import ActionChunk, Observation, PolicySpec, SpecError
+from sara_ros.core.action import FloatArray
+from sara_ros.policies.grasp_head import GRASP
 from sara_ros.policies.pct_config import PCTConfig
 from sara_ros.policies.pct_network import PCTNetwork
 from sara_ros.policies.point_filter import filter_points
@@ -26,7 +29,13 @@ class PCTInputs:
 
 
 class PCTPolicy:
-    """Regresses one action from the filtered cloud."""
+    """
+    Regresses one action from the filtered cloud.
+
+    A network with a grasp head also says how to grasp the block that the instruction names:
+    ``extras['grasp']`` of a chunk is ``(8,)``, the fingertips' position (m, frame of the cloud),
+    the direction to approach along (unit vector), and sine and cosine of the roll about it.
+    """
 
     def __init__(self, spec: PolicySpec, network: PCTNetwork, device: str = 'cpu') -> None:
         """
@@ -54,11 +63,27 @@ class PCTPolicy:
 
         :raises ObservationError: when the observation does not fit the spec.
         """
-        inputs = self.preprocess(observation)
-        timing = observation.timing.mark('preprocess', time.monotonic_ns())
-        values = self.infer(inputs)
-        timing = timing.mark('inference', time.monotonic_ns())
-        return ActionChunk(values=values.numpy(), timing=timing)
+        return self.act_batch([self], [observation])[0]
+
+    @staticmethod
+    def act_batch(
+        policies: Sequence[PCTPolicy], observations: Sequence[Observation]
+    ) -> list[ActionChunk]:
+        """
+        Act for several runs in one pass of the network that they share.
+
+        :raises ObservationError: when an observation does not fit the spec.
+        """
+        inputs, timings = [], []
+        for policy, observation in zip(policies, observations, strict=True):
+            inputs.append(policy.preprocess(observation))
+            timings.append(observation.timing.mark('preprocess', time.monotonic_ns()))
+        values, extras = policies[0]._inferred(_joined(inputs))
+        now_ns = time.monotonic_ns()
+        return [
+            ActionChunk(values=chosen, timing=timing.mark('inference', now_ns), extras=extra)
+            for chosen, timing, extra in zip(values.numpy(), timings, extras, strict=True)
+        ]
 
     def reset(self) -> None:
         """Forget history; there is none."""
@@ -71,14 +96,30 @@ class PCTPolicy:
         points = torch.from_numpy(filter_points(observation[config.cloud], config))[None]
         return PCTInputs(points.to(self._device), state.to(self._device), words.to(self._device))
 
-    @torch.inference_mode()
     def infer(self, inputs: PCTInputs) -> Tensor:
         """Return the chunk ``(horizon, dimensions)``, inside the ranges of the spec."""
+        return self._inferred(inputs)[0][0]
+
+    @torch.inference_mode()
+    def _inferred(self, inputs: PCTInputs) -> tuple[Tensor, list[dict[str, FloatArray]]]:
+        """Return ``(B, horizon, dimensions)``, and what else there is to each row."""
         output = self.network(inputs.points, inputs.state, inputs.words)
-        unit = output.actions[0, 0].float().cpu().clamp(-1, 1)  # (T,)
-        steps = unit.reshape(self._spec.action.horizon, -1)
+        unit = output.actions[:, 0].float().cpu().clamp(-1, 1)  # (B, T)
+        steps = unit.reshape(len(unit), self._spec.action.horizon, -1)
         values: Tensor = self._low + (steps + 1) / 2 * (self._high - self._low)
-        return values
+        head = self.network.grasp
+        if head is None or output.grasps is None:
+            return values, [{} for _ in values]
+        grasps = head.decode(output.grasps[:, 0].float().cpu()).numpy()
+        return values, [{GRASP: grasp} for grasp in grasps]
+
+
+def _joined(inputs: Sequence[PCTInputs]) -> PCTInputs:
+    return PCTInputs(
+        torch.cat([each.points for each in inputs]),
+        torch.cat([each.state for each in inputs]),
+        torch.cat([each.words for each in inputs]),
+    )
 
 
 def check_fit(spec: PolicySpec, config: PCTConfig) -> None:

@@ -14,6 +14,19 @@ Vector = tuple[float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """
+    One sampling stage of the grouped form.
+
+    :param points: points that are left after it.
+    :param neighbours: points whose features each of these takes.
+    """
+
+    points: int
+    neighbours: int
+
+
+@dataclass(frozen=True, slots=True)
 class PCTConfig:
     """
     What it takes to build the network and its point filter again.
@@ -27,6 +40,10 @@ class PCTConfig:
     :param pose: name of the state observation that holds the end-effector pose; points are seen
         from there.
     :param pointers: attention heads of the action head that also return where they look.
+    :param grouping: sampling stages before attention, as in PCT's own classifier; empty for
+        attention over all points, as in SARA-RT's robot policy.
+    :param grasp_symmetry: parts of a turn about its approach after which a grasp is the same,
+        4 for two fingers on a cube; 0 for a network without grasp head.
     """
 
     cloud: str
@@ -45,6 +62,8 @@ class PCTConfig:
     head_width: int = 128
     head_layers: int = 2
     pointers: int = 4
+    grouping: tuple[Stage, ...] = ()
+    grasp_symmetry: int = 0
 
     def __post_init__(self) -> None:
         """Check the box and the sizes."""
@@ -62,6 +81,16 @@ class PCTConfig:
                 f'model: width {self.width} must be a multiple of 4, head_width '
                 f'{self.head_width} one of pointers {self.pointers}'
             )
+        if self.grasp_symmetry < 0:
+            raise SpecError(f'model: grasp_symmetry is {self.grasp_symmetry}; must not be below 0')
+        before = self.points
+        for stage in self.grouping:
+            if not 1 <= stage.points <= before or not 1 <= stage.neighbours <= before:
+                raise SpecError(
+                    f'model: a stage of grouping takes {stage.points} points and '
+                    f'{stage.neighbours} neighbours of {before}; it takes at most as many'
+                )
+            before = stage.points
 
     @property
     def state_size(self) -> int:
@@ -91,6 +120,11 @@ class PCTConfig:
                 for item in fields.items('state')
             ),
             vocabulary=fields.texts('vocabulary'),
+            grouping=tuple(
+                Stage(item.integer('points'), item.integer('neighbours'))
+                for item in (fields.items('grouping') if 'grouping' in data else ())
+            ),
+            grasp_symmetry=fields.integer('grasp_symmetry', 0),
             **{name: fields.integer(name) for name in _INTEGERS},
         )
 

@@ -10,28 +10,26 @@ from torch import Tensor, nn
 
 from sara_ros.attention import Projection, create, fold, joined, worth_folding
 from sara_ros.policies.blocks import DecoderBlock
+from sara_ros.policies.grasp_head import GraspHead
 from sara_ros.policies.pct_config import PCTConfig
+from sara_ros.policies.point_groups import Grouping
+from sara_ros.policies.point_norm import PointNorm
 
 
 class PCTOutput(NamedTuple):
-    """Actions in [-1, 1] ``(B, I, T)`` and the pointers' scores over points ``(B, I, P, N)``."""
+    """
+    What the network says about each instruction.
+
+    :param actions: ``(B, I, T)`` in [-1, 1].
+    :param scores: the pointers' scores over points, ``(B, I, P, N)``.
+    :param xyz: the points that scores are about, ``(B, N, 3)`` in m: all, or the sampled ones.
+    :param grasps: ``(B, I, 8)``, see :class:`GraspHead`; ``None`` without such a head.
+    """
 
     actions: Tensor
     scores: Tensor
-
-
-class PointNorm(nn.Module):
-    """Batch normalisation of ``(B, N, C)`` over clouds and points, as in PCT."""
-
-    def __init__(self, width: int) -> None:
-        """Normalise ``width`` channels."""
-        super().__init__()
-        self.norm = nn.BatchNorm1d(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the normalised ``(B, N, C)``."""
-        rows: Tensor = self.norm(x.flatten(0, 1))
-        return rows.reshape(x.shape)
+    xyz: Tensor
+    grasps: Tensor | None = None
 
 
 class OffsetAttention(nn.Module):
@@ -79,6 +77,7 @@ class PCTNetwork(nn.Module):
     """
     Point embedding, offset attention, and a head that asks the points with the instruction.
 
+    Attention is over all points, or over those that the sampling stages of ``grouping`` leave.
     The head's sequence is the state, the words and one query; what its pointer heads look at is
     also read out as a position relative to the end effector.
     """
@@ -117,25 +116,34 @@ class PCTNetwork(nn.Module):
             nn.Linear(2 * wide, 2 * wide), nn.GELU(),
             nn.Linear(2 * wide, config.actions),
         )  # fmt: skip
+        self.groups = nn.ModuleList(Grouping(stage, width) for stage in config.grouping)
+        self.grasp: GraspHead | None = None
+        if config.grasp_symmetry:
+            self.grasp = GraspHead(wide + 9 * config.pointers, config.grasp_symmetry)
 
     def encode(self, points: Tensor, origin: Tensor) -> Tensor:
         """
-        Return point features ``(B, N, C')``.
+        Return point features ``(B, N, C')``, of the sampled points with ``grouping``.
 
         :param points: ``(B, N, 3 + F)`` in m.
         :param origin: end-effector position ``(B, 3)`` in m.
         """
+        return self._encoded(points, origin)[1]
+
+    def _encoded(self, points: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
         xyz = points[..., :3]
         middle = xyz.new_tensor(self.config.crop_min) + xyz.new_tensor(self.config.crop_max)
         near = xyz - origin[:, None]  # (B, N, 3)
         inputs = torch.cat(((xyz - middle / 2) * 4, near * 4, points[..., 3:] * 2 - 1), dim=-1)
         x = self.embedding(inputs)
+        for group in self.groups:
+            xyz, x = group(xyz, x)
         outputs = [x]
         for layer in self.layers:
             x = layer(x)
             outputs.append(x)
         fused: Tensor = self.fuse(torch.cat(outputs, dim=-1))
-        return fused
+        return xyz, fused
 
     def forward(self, points: Tensor, state: Tensor, words: Tensor) -> PCTOutput:
         """
@@ -146,16 +154,19 @@ class PCTNetwork(nn.Module):
         :param words: ``(B, I, W)``.
         """
         origin = state[:, self._pose_at : self._pose_at + 3]
-        memory = self.encode(points, origin)
+        xyz, memory = self._encoded(points, origin)
         x = self._prompt(state, words)
         for block in cast('list[DecoderBlock]', list(self.head)):
             x = block(x, block.memory_cache(memory))
         query = x[:, :, -1]  # (B, I, C')
         scores = self._scores(query, memory)
-        near = points[..., :3] - origin[:, None]  # (B, N, 3)
+        near = xyz - origin[:, None]  # (B, N, 3)
         places = torch.einsum('bipn,bnd->bipd', scores.softmax(dim=-1), near)
         read = torch.cat((self.query_norm(query), _coordinates(places)), dim=-1)
-        return PCTOutput(self.action(read), scores)
+        grasps = None
+        if self.grasp is not None:
+            grasps = self.grasp(read, places[:, :, 0] + origin[:, None])
+        return PCTOutput(self.action(read), scores, xyz, grasps)
 
     def _prompt(self, state: Tensor, words: Tensor) -> Tensor:
         shared = words.shape[1]

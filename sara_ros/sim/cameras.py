@@ -28,6 +28,7 @@ class CameraRig:
     """
     Renders any camera of a model at any size up to the model's offscreen buffer (640x480).
 
+    Other worlds of the same scene may be drawn too: how it looks is taken from each one's model.
     Use it as a context manager, and only in the thread that made it: OpenGL is bound to both.
     """
 
@@ -128,9 +129,7 @@ class CameraRig:
         view.fixedcamid = self._id(camera)
         self._gl.make_current()
         everything = mujoco.mjtCatBit.mjCAT_ALL.value
-        mujoco.mjv_updateScene(
-            self._model, data, self._option, None, view, everything, self._scene
-        )
+        mujoco.mjv_updateScene(data.model, data, self._option, None, view, everything, self._scene)
         rect = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(rect, self._scene, self._context)
         return rect

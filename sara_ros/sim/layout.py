@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,9 @@ from sara_ros.sim.state import Float64Array
 
 Layout = dict[str, tuple[float, float, float]]
 """Object name to x (m), y (m) and yaw (rad)."""
+
+Points = Mapping[str, Float64Array]
+"""Object name to x and y, or x, y and z (m)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,17 @@ class LayoutRules:
 RULES: Final = LayoutRules()
 
 
-def sample_layout(rng: np.random.Generator, push_color: str | None = None) -> Layout:
+def sample_layout(
+    rng: np.random.Generator, has_room: Callable[[Points], bool] | None = None
+) -> Layout:
     """
-    Draw a layout; when ``push_color`` is given, that block's way to the disc is clear.
+    Draw a layout; where ``has_room`` is given, it accepts where the objects are.
 
     :raises RuntimeError: when no layout is found, which would mean contradicting rules.
     """
     for _ in range(10_000):
         points = _draw(rng)
-        if _apart(points) and (push_color is None or corridor_clear(points, push_color)):
+        if _apart(points) and (has_room is None or has_room(points)):
             yaws = rng.uniform(-RULES.max_yaw_rad, RULES.max_yaw_rad, len(COLORS))
             headings = dict(zip(COLORS, yaws, strict=True))
             return {
@@ -50,7 +56,7 @@ def sample_layout(rng: np.random.Generator, push_color: str | None = None) -> La
     raise RuntimeError(f'no layout satisfies {RULES}')
 
 
-def corridor_clear(points: dict[str, Float64Array], color: str) -> bool:
+def corridor_clear(points: Points, color: str) -> bool:
     """Tell whether no other block stands where ``color`` and the pusher pass to the disc."""
     start, end = points[color][:2], points[DISC][:2]
     direction = (end - start) / max(float(np.linalg.norm(end - start)), 1e-9)
@@ -73,7 +79,7 @@ def _draw(rng: np.random.Generator) -> dict[str, Float64Array]:
     return points
 
 
-def _apart(points: dict[str, Float64Array]) -> bool:
+def _apart(points: Points) -> bool:
     blocks = np.stack([points[color] for color in COLORS])
     gaps = np.linalg.norm(blocks[:, None] - blocks[None], axis=-1)
     gaps += np.eye(len(COLORS)) * 9

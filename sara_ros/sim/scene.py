@@ -75,11 +75,25 @@ WRIST: Final = CameraView(
 )
 
 
+DISTRACTOR_SLOTS: Final = 4
+"""Most distractors on the table."""
+
+
 @dataclass(frozen=True, slots=True)
 class SceneVariation:
-    """What may differ between two scenes of the same task; the default is the standard suite."""
+    """
+    What a scene is built with; the default is the standard suite.
+
+    :param distractors: objects that no task names; hidden until an episode's conditions show
+        them, and never touched.
+    """
 
     cameras: tuple[CameraView, ...] = (FRONT, WRIST, OVERVIEW)
+    distractors: int = 0
+
+
+STANDARD_SCENE: Final = SceneVariation()
+VARIED_SCENE: Final = SceneVariation(distractors=DISTRACTOR_SLOTS)
 
 
 def build_model(variation: SceneVariation | None = None) -> mujoco.MjModel:
@@ -89,6 +103,8 @@ def build_model(variation: SceneVariation | None = None) -> mujoco.MjModel:
     for color in COLORS:
         _add_block(spec, color)
     _add_disc(spec)
+    for index in range(variation.distractors):
+        _add_distractor(spec, index)
     for view in variation.cameras:
         _add_camera(spec, view)
     return spec.compile()
@@ -124,6 +140,24 @@ def _add_disc(spec: Any) -> None:
         size=[DISC_RADIUS_M, DISC_HEIGHT_M / 2, 0],
         pos=[0, 0, DISC_HEIGHT_M / 2],
         rgba=_RGBA[DISC],
+        contype=0,
+        conaffinity=0,
+    )
+
+
+def distractor_name(index: int | str) -> str:
+    """Return the name of a distractor's body and geom."""
+    return f'distractor_{index}'
+
+
+def _add_distractor(spec: Any, index: int) -> None:
+    name = distractor_name(index)
+    body = spec.worldbody.add_body(name=name, mocap=True, pos=[0.0, 0.0, -1.0])
+    body.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+        size=[0.01, 0.01, 0.01],
+        rgba=[0, 0, 0, 0],
         contype=0,
         conaffinity=0,
     )

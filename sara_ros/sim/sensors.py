@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sara_ros.core import ParameterError
-from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.noisy_depth import Cameras
 from sara_ros.sim.points import Float32Array, depth_to_points, to_base
 from sara_ros.sim.scene import FRONT, WRIST
 
@@ -19,11 +19,13 @@ class SensorSizes:
     """
     Image sizes as height and width in pixels; ``None`` leaves a sensor out.
 
+    :param depth_images: whether each camera also gives a depth image of its size.
     :param points: number of points, drawn from the front depth image of ``depth`` pixels.
     """
 
     front: tuple[int, int] | None = (96, 128)
     wrist: tuple[int, int] | None = (64, 64)
+    depth_images: bool = True
     points: int | None = None
     depth: tuple[int, int] = (120, 160)
 
@@ -34,12 +36,21 @@ class SensorSizes:
 
 
 def render(
-    rig: CameraRig, data: mujoco.MjData, sizes: SensorSizes, rng: np.random.Generator
+    rig: Cameras, data: mujoco.MjData, sizes: SensorSizes, rng: np.random.Generator
 ) -> dict[str, NDArray[np.uint8] | Float32Array]:
-    """Return the wanted ones of ``front``, ``wrist`` and ``points``."""
+    """
+    Return the wanted ones of ``front``, ``front_depth``, ``wrist``, ``wrist_depth``, ``points``.
+
+    Depth is in m, 0 where there is none.
+    """
     seen: dict[str, NDArray[np.uint8] | Float32Array] = {}
     for view, size in ((FRONT, sizes.front), (WRIST, sizes.wrist)):
-        if size is not None:
+        if size is None:
+            continue
+        if sizes.depth_images:
+            seen[view.name], depth = rig.rgb_depth(data, view.name, *size)
+            seen[f'{view.name}_depth'] = np.where(np.isfinite(depth), depth, np.float32(0))
+        else:
             seen[view.name] = rig.rgb(data, view.name, *size)
     if sizes.points is not None:
         cloud = front_cloud(rig, data, sizes.depth)
@@ -48,7 +59,7 @@ def render(
     return seen
 
 
-def front_cloud(rig: CameraRig, data: mujoco.MjData, size: tuple[int, int]) -> Float32Array:
+def front_cloud(rig: Cameras, data: mujoco.MjData, size: tuple[int, int]) -> Float32Array:
     """Return the front depth image as ``(N, 6)``: x y z (m, ``base_link``), colour in [0, 1]."""
     rgb, depth = rig.rgb_depth(data, FRONT.name, *size)
     points, colors = depth_to_points(depth, rig.intrinsics(FRONT.name, *size), rgb)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 import re
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 
 from sara_ros.core import ParameterError
+from sara_ros.sim.layout import Points, corridor_clear
 from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC
 from sara_ros.sim.state import WorldState
 
@@ -24,7 +25,7 @@ _WORDING: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SuccessThresholds:
-    """Distances in m, opening from 0 to 1; see :meth:`Task.success`."""
+    """Distances in m, opening from 0 to 1; see :meth:`TabletopTask.success`."""
 
     reach_horizontal_m: float = 0.02
     reach_vertical_m: float = 0.025
@@ -35,9 +36,46 @@ class SuccessThresholds:
     pushed_height_m: float = 0.015
     released_opening: float = 0.65
     released_clearance_m: float = 0.03
+    stacked_aside_m: float = 0.018
+    stacked_height_m: float = 0.008
+    beside_near_m: float = 0.045
+    beside_far_m: float = 0.130
+    beside_askew_m: float = 0.035
 
 
 THRESHOLDS: Final = SuccessThresholds()
+
+
+class TabletopTask(Protocol):
+    """What a world, a suite and an expert need to know of a task."""
+
+    @property
+    def verb(self) -> str:
+        """What is to be done."""
+        ...
+
+    @property
+    def color(self) -> str:
+        """The block it is done with, one of ``scene.COLORS``."""
+        ...
+
+    @property
+    def instruction(self) -> str:
+        """The task in words."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The task in a report; tasks that are reported together share it."""
+        ...
+
+    def has_room(self, points: Points) -> bool:
+        """Tell whether the task can be done when objects stand at ``points``."""
+        ...
+
+    def success(self, state: WorldState, limits: SuccessThresholds = THRESHOLDS) -> bool:
+        """Tell whether the task is accomplished in ``state``."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +97,15 @@ class Task:
     def instruction(self) -> str:
         """The task in words."""
         return _WORDING[self.verb].format(color=self.color)
+
+    @property
+    def name(self) -> str:
+        """The task in a report."""
+        return self.instruction
+
+    def has_room(self, points: Points) -> bool:
+        """Tell whether the way of a block to be pushed is clear; other tasks always have room."""
+        return self.verb != 'push' or corridor_clear(points, self.color)
 
     @classmethod
     def parse(cls, instruction: str) -> Task:
@@ -89,7 +136,7 @@ class Task:
         peak = state.peak_heights_m.get(self.color, 0.0) - BLOCK_HALF_M
         if self.verb == 'push':
             return self._on_disc(state, limits) and peak < limits.pushed_height_m
-        return self._on_disc(state, limits) and self._released(state, limits)
+        return self._on_disc(state, limits) and released(state, self.color, limits)
 
     def _reached(self, state: WorldState, limits: SuccessThresholds) -> bool:
         gap = state.ee.position - state.objects[self.color].position
@@ -112,11 +159,13 @@ class Task:
             np.linalg.norm(gap[:2]) < limits.on_disc_m and height < limits.resting_height_m
         )
 
-    def _released(self, state: WorldState, limits: SuccessThresholds) -> bool:
-        rise = state.ee.position[2] - state.objects[self.color].position[2]
-        return bool(
-            state.gripper_opening > limits.released_opening and rise > limits.released_clearance_m
-        )
+
+def released(state: WorldState, color: str, limits: SuccessThresholds) -> bool:
+    """Tell whether the gripper is open and clear of a block."""
+    rise = state.ee.position[2] - state.objects[color].position[2]
+    return bool(
+        state.gripper_opening > limits.released_opening and rise > limits.released_clearance_m
+    )
 
 
 TASKS: Final = tuple(Task(verb, color) for verb in VERBS for color in COLORS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import mink
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,11 +13,14 @@ from numpy.typing import ArrayLike, NDArray
 from sara_ros.core import ParameterError
 from sara_ros.sim import scene
 from sara_ros.sim.action_space import RATE_HZ
-from sara_ros.sim.arm import ArmController
+from sara_ros.sim.arm import ArmController, JointTargets
+from sara_ros.sim.arm_description import tabletop_arm
+from sara_ros.sim.conditions import Conditions
+from sara_ros.sim.dressing import Dressing
 from sara_ros.sim.kinematics import CONTROL_PERIOD_SEC
 from sara_ros.sim.layout import Layout, sample_layout
 from sara_ros.sim.state import Pose, WorldState
-from sara_ros.sim.tasks import Task
+from sara_ros.sim.tasks import TabletopTask
 
 STEP_SEC: Final = 1 / RATE_HZ
 
@@ -37,7 +41,7 @@ class TabletopWorld:
         """Build the scene and reset it with seed 0."""
         self.model = scene.build_model(variation)
         self.data = mujoco.MjData(self.model)
-        self._arm = ArmController(self.model, self.data)
+        self._arm = ArmController(tabletop_arm(), self._ee_pose)
         self._ticks_per_control = round(CONTROL_PERIOD_SEC / self.model.opt.timestep)
         self._blocks = {color: self.model.joint(color) for color in scene.COLORS}
         self._bodies = {name: self.model.body(name).id for name in scene.OBJECTS}
@@ -50,6 +54,7 @@ class TabletopWorld:
         self._peaks: dict[str, float] = {}
         self._ticks = 0
         self._debt_sec = 0.0
+        self._dressing = Dressing(self.model, self.data)
         self.reset(0)
 
     @property
@@ -57,25 +62,35 @@ class TabletopWorld:
         """Simulated time since the reset."""
         return self._ticks * float(self.model.opt.timestep)
 
-    def reset(self, seed: int, task: Task | None = None) -> WorldState:
+    def reset(self, seed: int, task: TabletopTask | None = None) -> WorldState:
         """
         Start a new episode: a new layout, the gripper open somewhere above the table.
 
-        A push task gets a layout in which the way to the disc is free.
+        The layout has room for the task: a block to be pushed has a free way to the disc. The
+        scene looks as in the standard suite until :meth:`dress` is called.
         """
         rng = np.random.default_rng(seed)
-        push_color = task.color if task is not None and task.verb == 'push' else None
-        layout = sample_layout(rng, push_color)
+        layout = sample_layout(rng, None if task is None else task.has_room)
         return self.restart(layout, rng.uniform(_START_LOW_M, _START_HIGH_M))
 
     def restart(self, layout: Layout, ee_position: ArrayLike) -> WorldState:
         """Start an episode with a given layout and end-effector position (m)."""
+        self._dressing.clear()
         mujoco.mj_resetData(self.model, self.data)
         self._ticks, self._debt_sec = 0, 0.0
         for color in scene.COLORS:
             self._put_block(color, *layout[color])
         self.data.mocap_pos[0] = (*layout[scene.DISC][:2], 0)
         return self.teleport(ee_position)
+
+    def dress(self, conditions: Conditions) -> None:
+        """
+        Make this episode look as ``conditions`` say; how it moves stays the same.
+
+        :raises ParameterError: when the scene was not built for them.
+        """
+        self._dressing.wear(conditions)
+        self._refresh()
 
     def teleport(
         self,
@@ -96,8 +111,9 @@ class TabletopWorld:
             raise ParameterError(f"cannot hold '{holding}'; blocks: {', '.join(scene.COLORS)}")
         grip = scene.BLOCK_HALF_M / scene.FINGER_TRAVEL_M
         position = np.asarray(ee_position, np.float64)
-        joints = self._arm.place(position, yaw_rad, grip if holding else opening)
-        self.data.qpos[self._joints] = joints
+        targets = self._arm.place(position, yaw_rad, grip if holding else opening)
+        self._drive(targets)
+        self.data.qpos[self._joints] = targets.positions
         self.data.qpos[self._fingers] = scene.FINGER_TRAVEL_M * (grip if holding else opening)
         self.data.qvel[:] = 0
         mujoco.mj_forward(self.model, self.data)
@@ -124,7 +140,7 @@ class TabletopWorld:
         # Half a step of slack: a sum of rounded periods must not lose a tick.
         while self._debt_sec > timestep / 2:
             if self._ticks % self._ticks_per_control == 0:
-                self._arm.follow()
+                self._drive(self._arm.follow())
             mujoco.mj_step(self.model, self.data)
             self._ticks += 1
             self._debt_sec -= timestep
@@ -141,7 +157,7 @@ class TabletopWorld:
     @property
     def state(self) -> WorldState:
         """A copy of what is true now."""
-        ee = self._arm.measured()
+        ee = self._ee_pose()
         return WorldState(
             ee=Pose(np.array(ee.translation()), np.roll(ee.rotation().wxyz, -1)),
             gripper_opening=float(self.data.qpos[self._fingers].mean() / scene.FINGER_TRAVEL_M),
@@ -154,6 +170,14 @@ class TabletopWorld:
     def colliding(self) -> bool:
         """Whether bodies overlap more than they ever would live, as after a bad teleport."""
         return bool((self.data.contact.dist[: self.data.ncon] < -_OVERLAP_M).any())
+
+    def _drive(self, targets: JointTargets) -> None:
+        self.data.ctrl[:7] = targets.positions
+        self.data.ctrl[7] = targets.opening * scene.FINGER_TRAVEL_M
+
+    def _ee_pose(self) -> mink.SE3:
+        rotation = mink.SO3.from_matrix(self.data.site_xmat[self._site].reshape(3, 3))
+        return mink.SE3.from_rotation_and_translation(rotation, self.data.site_xpos[self._site])
 
     def _refresh(self) -> None:
         """Bring poses up to date after a step without touching the dynamics."""

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sara_ros.core import ParameterError
 from sara_ros.policies.pct_config import PCTConfig
 from sara_ros.policies.point_filter import filter_points
 from sara_ros.policies.rt2_config import View
+from sara_ros.sim.action_space import RATE_HZ
 from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.expert import expert_action
 from sara_ros.sim.points import to_camera
-from sara_ros.sim.scene import FINGER_TRAVEL_M, OBJECTS
+from sara_ros.sim.scene import COLORS, FINGER_TRAVEL_M, OBJECTS
 from sara_ros.sim.sensors import front_cloud
 from sara_ros.sim.state import WorldState
 from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
+from sara_ros.training.frames import Frames
+from sara_ros.training.grasps import block_grasps
 
 FRONT: Final = View('front', 72, 96, 8)
 WRIST: Final = View('wrist', 64, 64, 16)
@@ -33,23 +38,38 @@ _SUPERSAMPLING: Final = {'front': 3, 'wrist': 2}
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """Which sensors to draw: the two cameras, or the cloud as ``points`` filters it."""
+    """
+    Which sensors to draw: the cameras, or the cloud as ``points`` filters it.
+
+    :param views: sizes of the images.
+    :param dense: whether every state of an episode becomes a frame, for history and chunks.
+    """
 
     images: bool = True
     points: PCTConfig | None = None
+    views: tuple[View, ...] = VIEWS
+    dense: bool = False
 
 
 def capture(
-    world: TabletopWorld, rig: CameraRig, task_index: int, wanted: Capture
+    world: TabletopWorld,
+    rig: CameraRig,
+    task_index: int,
+    wanted: Capture,
+    *,
+    episode: int = 0,
+    expert_drives: bool = True,
 ) -> dict[str, Any]:
     """
     Return one row of training data for the present state of ``world``.
 
     ``state`` (8,), ``labels`` (16, 8) the expert's action for each task, ``task`` the one this
-    state came from; with images ``front``, ``wrist`` (H, W, 3), ``counts`` (tokens, 5) pixels of
-    each object behind an image token, ``pixels`` (2, 5, 2) and ``places`` (2, 5, 3) where the
-    objects are in both views and in ``base_link`` and the wrist camera; with points ``points``
-    (N, 6) and ``places``.
+    state came from, ``episode`` and ``step`` which state of which episode it is, and
+    ``expert_drives`` whether the expert brought it there; with images ``front``, ``wrist``
+    (H, W, 3), ``counts`` (tokens, 5) pixels of each object behind an image token, ``pixels``
+    (2, 5, 2) and ``places`` (2, 5, 3) where the objects are in both views and in ``base_link``
+    and the wrist camera; with points ``points`` (N, 6) and ``places``, for a grasp head
+    ``grasps`` (4, 7) of the blocks.
     """
     state = world.state
     row: dict[str, Any] = {
@@ -57,15 +77,46 @@ def capture(
         'labels': np.stack([expert_action(state, task) for task in TASKS]),
         'task': np.int64(task_index),
         'places': _places(world, rig, state),
+        'episode': np.int64(episode),
+        'step': np.int64(round(world.time_sec * RATE_HZ)),
+        'expert_drives': np.bool_(expert_drives),
     }
     if wanted.images:
-        row.update({view.name: image(world, rig, view) for view in VIEWS})
-        row['counts'] = np.concatenate([_counts(world, rig, view) for view in VIEWS])
-        row['pixels'] = np.stack([_pixels(world, rig, view, state) for view in VIEWS])
+        views = wanted.views
+        row.update({view.name: image(world, rig, view) for view in views})
+        row['counts'] = np.concatenate([_counts(world, rig, view) for view in views])
+        row['pixels'] = np.stack([_pixels(world, rig, view, state) for view in views])
     if wanted.points is not None:
         filtered = filter_points(front_cloud(rig, world.data, DEPTH_SIZE), wanted.points)
         row['points'] = filtered.astype(np.float16)
+        if wanted.points.grasp_symmetry:
+            row['grasps'] = block_grasps(state)
     return row
+
+
+def require_fit(frames: Frames, wanted: Capture, folder: Path) -> None:
+    """
+    Check that frames read from ``folder`` hold what ``wanted`` draws.
+
+    :raises ParameterError: naming what is missing or has another shape.
+    """
+    tasks = len(TASKS)
+    shapes: dict[str, tuple[int, ...]] = {'state': (8,), 'labels': (tasks, 8)}
+    if wanted.images:
+        shapes.update({view.name: (view.height, view.width, 3) for view in wanted.views})
+        tokens = sum(view.tokens for view in wanted.views)
+        shapes['counts'] = (tokens, len(OBJECTS))
+    if wanted.points is not None:
+        shapes['points'] = (wanted.points.points, 3 + wanted.points.features)
+        if wanted.points.grasp_symmetry:
+            shapes['grasps'] = (len(COLORS), 7)
+    for name, shape in shapes.items():
+        found = frames[name].shape[1:] if name in frames else 'missing'
+        if found != shape:
+            raise ParameterError(
+                f"{folder}: '{name}' of the frames is {found}, this run needs {shape}; give "
+                'another work folder, or remove this one to collect them again'
+            )
 
 
 def state_vector(state: WorldState) -> NDArray[np.float32]:
@@ -102,7 +153,7 @@ def _pixels(
 def _counts(world: TabletopWorld, rig: CameraRig, view: View) -> NDArray[np.uint8]:
     mask = rig.mask(world.data, view.name, view.height, view.width)
     rows, columns = view.grid
-    patches = mask.reshape(rows, view.patch, columns, view.patch).transpose(0, 2, 1, 3)
-    patches = patches.reshape(rows * columns, -1)  # (tokens, pixels of a patch)
-    counts = [(patches == index + 1).sum(axis=1) for index in range(len(OBJECTS))]
+    cells = mask.reshape(rows, view.cell, columns, view.cell).transpose(0, 2, 1, 3)
+    cells = cells.reshape(rows * columns, -1)  # (tokens, pixels of a cell)
+    counts = [(cells == index + 1).sum(axis=1) for index in range(len(OBJECTS))]
     return np.stack(counts, axis=1).clip(max=255).astype(np.uint8)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
-import multiprocessing
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from rich.progress import Progress
 
+from sara_ros.core import ParameterError
 from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
-from sara_ros.training.frames import has_shard, save_shard
-from sara_ros.training.progress import running
-from sara_ros.training.scenes import TRAINING_SEEDS, SceneRules, visit
+from sara_ros.training.frames import save_shard
+from sara_ros.training.scenes import DAGGER_SEEDS, TRAINING_SEEDS, SceneRules, visit
+from sara_ros.training.shards import ShardPlan, fill_shards
+
+SEEDS_OF_A_COLLECTION: Final = 10_000_000
+SEEDS_OF_A_FRAME: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,25 +42,47 @@ class CollectConfig:
     rules: SceneRules = field(default_factory=SceneRules)
     first_seed: int = TRAINING_SEEDS
 
+    def __post_init__(self) -> None:
+        """Check that the seeds are nobody else's."""
+        last = self.first_seed + (self.seed + 1) * SEEDS_OF_A_COLLECTION
+        if self.seed < 0 or (self.first_seed == TRAINING_SEEDS and last > DAGGER_SEEDS):
+            raise ParameterError(
+                f'seed is {self.seed}; collections have 0 to '
+                f'{(DAGGER_SEEDS - TRAINING_SEEDS) // SEEDS_OF_A_COLLECTION - 1}'
+            )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the frames depend on."""
+        return {
+            'seed': self.seed,
+            'first_seed': self.first_seed,
+            'shard': self.shard,
+            'capture': asdict(self.capture),
+            'rules': asdict(self.rules),
+        }
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """First and last seed that a scene may have."""
+        first = self.first_seed + self.seed * SEEDS_OF_A_COLLECTION
+        shards = -(-self.frames // self.shard)
+        return first, first + shards * self.shard * SEEDS_OF_A_FRAME - 1
+
 
 def collect(config: CollectConfig, progress: Progress | None = None) -> int:
     """
     Collect what is missing; returns the number of frames there are then.
 
     Shard ``i`` depends on the seed and ``i`` only, so an interrupted run ends with the same data.
+
+    :raises ParameterError: for a folder of another collection, and for a disk that is full.
     """
-    shards = -(-config.frames // config.shard)
-    missing = [index for index in range(shards) if not has_shard(config.folder, index)]
-    with (
-        running(progress) as bar,
-        ProcessPoolExecutor(config.processes, multiprocessing.get_context('spawn')) as pool,
-    ):
-        task = bar.add_task('collect frames', total=shards, completed=shards - len(missing))
-        jobs = [pool.submit(collect_shard, config, index) for index in missing]
-        for job in as_completed(jobs):
-            job.result()
-            bar.advance(task)
-    return shards * config.shard
+    plan = ShardPlan(
+        'collect frames', config.folder, config.frames, config.shard, config.processes,
+        config.settings,
+    )  # fmt: skip
+    return fill_shards(plan, partial(collect_shard, config), progress)
 
 
 def collect_shard(config: CollectConfig, index: int) -> Path:
@@ -67,10 +92,11 @@ def collect_shard(config: CollectConfig, index: int) -> Path:
     with CameraRig(world.model) as rig:
 
         def record(task_index: int) -> None:
-            rows.append(capture(world, rig, task_index, config.capture))
+            rows.append(capture(world, rig, task_index, config.capture, episode=seed))
 
+        rules = config.rules.unbroken if config.capture.dense else config.rules
         for seed in _seeds(config, index):
-            visit(world, seed, record, config.rules)
+            visit(world, seed, record, rules)
             if len(rows) >= config.shard:
                 break
     return save_shard(config.folder, index, rows[: config.shard])
@@ -78,5 +104,6 @@ def collect_shard(config: CollectConfig, index: int) -> Path:
 
 def _seeds(config: CollectConfig, index: int) -> Iterator[int]:
     # A scene gives a few frames, so a shard never needs as many seeds as it has frames.
-    first = config.first_seed + config.seed * 10_000_000 + index * config.shard * 4
-    yield from range(first, first + config.shard * 4)
+    count = config.shard * SEEDS_OF_A_FRAME
+    first = config.first_seed + config.seed * SEEDS_OF_A_COLLECTION + index * count
+    yield from range(first, first + count)

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
-import multiprocessing
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.progress import Progress
-import torch
 
-from sara_ros.core import Observation, Policy
+from sara_ros.core import Observation, ParameterError, Policy, PolicySpec
+from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.loading import load_policy
 from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.policy_sensors import check_fit
 from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
-from sara_ros.training.frames import has_shard, save_shard
-from sara_ros.training.progress import running
+from sara_ros.training.frames import save_shard
 from sara_ros.training.scenes import DAGGER_SEEDS, draw_task
+from sara_ros.training.shards import ShardPlan, fill_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,30 +46,54 @@ class DaggerConfig:
     kept: float = 0.5
     delay: int = 1
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What the frames depend on besides the learner's weights."""
+        return {
+            'model_id': self.model_id,
+            'seed': self.seed,
+            'shard': self.shard,
+            'capture': asdict(self.capture),
+            'steps': self.steps,
+            'kept': self.kept,
+            'delay': self.delay,
+        }
+
+    @property
+    def seeds(self) -> tuple[int, int]:
+        """First and last seed that an episode may have."""
+        shards = -(-self.frames // self.shard)
+        return self.first_seed(0), self.first_seed(shards) - 1
+
+    def first_seed(self, index: int) -> int:
+        """Return the first seed of shard ``index``."""
+        return DAGGER_SEEDS + (self.seed * 1000 + index) * 10_000
+
 
 def collect_dagger(config: DaggerConfig, progress: Progress | None = None) -> int:
-    """Collect the shards of the round that are missing; returns the number of frames."""
-    shards = -(-config.frames // config.shard)
-    missing = [index for index in range(shards) if not has_shard(config.folder, index)]
-    with (
-        running(progress) as bar,
-        ProcessPoolExecutor(config.processes, multiprocessing.get_context('spawn')) as pool,
-    ):
-        task = bar.add_task('collect DAgger frames', total=shards, completed=shards - len(missing))
-        jobs = [pool.submit(dagger_shard, config, index) for index in missing]
-        for job in as_completed(jobs):
-            job.result()
-            bar.advance(task)
-    return shards * config.shard
+    """
+    Collect the shards of the round that are missing; returns the number of frames.
+
+    :raises CheckpointError: when the learner cannot be read.
+    :raises ParameterError: for a learner that needs what the tabletop or ``capture`` does not
+        have, for a folder of another round, and for a disk that is full.
+    """
+    stored = checkpoints.read(config.models_dir, config.model_id)
+    check_fit(stored.checkpoint.spec)
+    _check_capture(stored.checkpoint.spec, config.capture)
+    plan = ShardPlan(
+        'collect DAgger frames', config.folder, config.frames, config.shard, config.processes,
+        {**config.settings, 'sha256': stored.weights['sha256']},
+    )  # fmt: skip
+    return fill_shards(plan, partial(dagger_shard, config), progress)
 
 
 def dagger_shard(config: DaggerConfig, index: int) -> Path:
     """Collect one shard in this process."""
-    torch.set_num_threads(1)
     policy = load_policy(config.models_dir, config.model_id)
     world = TabletopWorld()
     rows: list[dict[str, Any]] = []
-    seed = DAGGER_SEEDS + (config.seed * 1000 + index) * 10_000
+    seed = config.first_seed(index)
     with CameraRig(world.model) as rig:
         while len(rows) < config.shard:
             rows += _episode(config, policy, world, rig, seed)
@@ -87,8 +111,8 @@ def _episode(
     rows, done = [], 0
     pending = [np.array([0, 0, 0, 0, 0, 0, 0, 1], np.float32)] * config.delay
     for _ in range(int(rng.integers(config.steps // 3, config.steps))):
-        row = capture(world, rig, index, config.capture)
-        if rng.random() < config.kept:
+        row = capture(world, rig, index, config.capture, episode=seed, expert_drives=False)
+        if rng.random() < config.kept or config.capture.dense:
             rows.append(row)
         action = policy.act(observation_of(row, TASKS[index].instruction)).values[0]
         done += int(action[0] > 0.5) + int(row['labels'][index, 0] > 0.5)
@@ -97,6 +121,16 @@ def _episode(
         pending.append(action)
         world.step(pending.pop(0))
     return rows
+
+
+def _check_capture(spec: PolicySpec, wanted: Capture) -> None:
+    for need in spec.observations:
+        drawn = {'image': wanted.images, 'points': wanted.points is not None}
+        if not drawn.get(need.kind, True):
+            raise ParameterError(
+                f"model '{spec.model_id}' needs '{need.name}' ({need.kind}), which these frames "
+                'do not hold; collect them for a recipe of its kind'
+            )
 
 
 def observation_of(row: dict[str, Any], instruction: str) -> Observation:

@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+import pyarrow as pa
 
 from sara_ros.core import ParameterError
 from sara_ros.training.lerobot_layout import LAYOUTS, Layout
@@ -83,11 +84,16 @@ class LeRobotRecording:
         """
         Read states and actions.
 
-        :raises ParameterError: for wrong shapes and for values that are not finite.
+        :raises ParameterError: for a file that cannot be read, for wrong shapes, and for values
+            that are not finite.
         """
         path = self._layout.data_path(index)
-        table = self._layout.table(index)
-        tasks = table['task_index'].to_pylist()
+        try:
+            table = self._layout.table(index)
+        except (OSError, pa.ArrowException) as err:
+            raise ParameterError(f'{path} cannot be read: {err}; restore the file') from err
+        named = 'task_index' in table.column_names
+        tasks = table['task_index'].to_pylist() if named else []
         return Episode(
             index=index,
             states=self._matrix(table, 'observation.state', path),
@@ -105,13 +111,16 @@ class LeRobotRecording:
             cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
             for frame in self.frames(index)
         ]
+        if not frames:
+            path = self._layout.video(index, self.camera).path
+            raise ParameterError(f'{path} holds no frame of episode {index}')
         return np.stack(frames).astype(np.uint8)
 
     def frames(self, index: int) -> Iterator[NDArray[np.uint8]]:
         """
         Yield the frames of an episode as recorded, ``(H, W, 3)`` RGB.
 
-        :raises ParameterError: when the video is missing or not of the stated size.
+        :raises ParameterError: when the video is missing, broken or not of the stated size.
         """
         import av
 
@@ -120,14 +129,17 @@ class LeRobotRecording:
         if not path.exists():
             raise ParameterError(f'{path} is missing; the recording is not complete')
         stated = tuple(self._features[self.camera]['shape'][:2])
-        with av.open(str(path)) as container:
-            for frame in islice(_from(container, part.start_sec, self.fps), part.frames):
-                if (frame.height, frame.width) != stated:
-                    raise ParameterError(
-                        f'{path}: frames are {frame.width}x{frame.height}, meta states '
-                        f'{stated[1]}x{stated[0]}'
-                    )
-                yield frame.to_ndarray(format='rgb24').astype(np.uint8, copy=False)
+        try:
+            with av.open(str(path)) as container:
+                for frame in islice(_from(container, part.start_sec, self.fps), part.frames):
+                    if (frame.height, frame.width) != stated:
+                        raise ParameterError(
+                            f'{path}: frames are {frame.width}x{frame.height}, meta states '
+                            f'{stated[1]}x{stated[0]}'
+                        )
+                    yield frame.to_ndarray(format='rgb24').astype(np.uint8, copy=False)
+        except (av.FFmpegError, IndexError) as err:
+            raise ParameterError(f'{path} cannot be decoded: {err}; restore the file') from err
 
     def _matrix(self, table: Any, name: str, path: Path) -> Floats:
         size = int(self._features[name]['shape'][0])

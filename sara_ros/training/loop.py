@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 import json
-import os
 from pathlib import Path
 import time
 from typing import Any
 
 import numpy as np
 from rich.progress import Progress
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 import torch
 from torch import Tensor, nn
 
 from sara_ros.core import ParameterError
+from sara_ros.training.disk import writing
 from sara_ros.training.optimiser import Optimiser, Recipe
 from sara_ros.training.progress import running
 
@@ -52,7 +53,8 @@ def run_loop(
     :param after: called after each save.
     :param title: what the progress bar calls the run.
     :param writes: whether to keep state and curve in ``folder``; it is read in any case.
-    :raises ParameterError: when ``folder`` holds a run with other settings.
+    :raises ParameterError: when ``folder`` holds a run with other settings or one that cannot be
+        read, for a loss that is not finite, and when the disk is full.
     """
     optimiser = Optimiser(module, recipe)
     stated: dict[str, Any] = json.loads(json.dumps({'recipe': asdict(recipe), **settings}))
@@ -95,7 +97,7 @@ def _resume(optimiser: Optimiser, folder: Path, settings: dict[str, Any]) -> dic
     if not path.exists() or not (folder / STATE_FILE).exists():
         folder.mkdir(parents=True, exist_ok=True)
         return {'settings': settings, 'points': [], 'seconds': 0.0}
-    curve: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    curve = _read_curve(path)
     other = {key for key in settings if curve['settings'].get(key) != settings[key]}
     if other:
         raise ParameterError(
@@ -103,18 +105,31 @@ def _resume(optimiser: Optimiser, folder: Path, settings: dict[str, Any]) -> dic
             'work folder or the same settings'
         )
     device = next(optimiser.module.parameters()).device
-    optimiser.restore(load_file(folder / STATE_FILE, device=str(device)))
+    try:
+        optimiser.restore(load_file(folder / STATE_FILE, device=str(device)))
+    except (OSError, SafetensorError, KeyError, RuntimeError) as err:
+        raise ParameterError(
+            f'{folder / STATE_FILE} is not a state of this run: {err}; use another work folder'
+        ) from err
     curve['points'] = [point for point in curve['points'] if point['step'] <= optimiser.step]
     return curve
 
 
+def _read_curve(path: Path) -> dict[str, Any]:
+    try:
+        curve: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    except (OSError, ValueError) as err:
+        raise ParameterError(f'cannot read {path}: {err}; use another work folder') from err
+    if not isinstance(curve, dict) or not {'settings', 'points'} <= set(curve):
+        raise ParameterError(f'{path} is not the curve of a run; use another work folder')
+    return curve
+
+
 def _save(optimiser: Optimiser, folder: Path, curve: Mapping[str, Any]) -> None:
-    temporary = folder / (STATE_FILE + '.part')
-    save_file(optimiser.tensors(), temporary)
-    os.replace(temporary, folder / STATE_FILE)
-    text = json.dumps(curve, indent=1)
-    (folder / (CURVE_FILE + '.part')).write_text(text, encoding='utf-8')
-    os.replace(folder / (CURVE_FILE + '.part'), folder / CURVE_FILE)
+    with writing(folder / STATE_FILE) as partial:
+        save_file(optimiser.tensors(), partial)
+    with writing(folder / CURVE_FILE) as partial:
+        partial.write_text(json.dumps(curve, indent=1), encoding='utf-8')
 
 
 def _mean(window: list[dict[str, float]]) -> dict[str, float]:

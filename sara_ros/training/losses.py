@@ -44,18 +44,35 @@ def soft_targets(values: Tensor, low: Tensor, width: Tensor, bins: int, sigma: f
     return (-0.5 * ((index - place[..., None]) / sigma).square()).softmax(dim=-1)
 
 
-def token_loss(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the mean cross entropy of ``(..., bins)`` against soft targets."""
-    return -(targets * logits.float().log_softmax(dim=-1)).sum(dim=-1).mean()
+def token_loss(
+    logits: Tensor, targets: Tensor, known: Tensor | None = None, mean: Mean = alone
+) -> Tensor:
+    """
+    Return the mean cross entropy of ``(..., T, bins)`` against soft targets.
+
+    :param known: ``(..., T)`` bool, the tokens that count; all for ``None``.
+    :param mean: of the number of tokens that do.
+    """
+    surprise = -(targets * logits.float().log_softmax(dim=-1)).sum(dim=-1)
+    return _mean_of(surprise, known, mean)
 
 
-def expectation_loss(logits: Tensor, targets: Tensor) -> Tensor:
+def expectation_loss(
+    logits: Tensor, targets: Tensor, known: Tensor | None = None, mean: Mean = alone
+) -> Tensor:
     """Return the Huber loss between both means, in shares of the range times ten."""
     index = torch.linspace(0, 10, logits.shape[-1], device=logits.device)
     # bf16 would round the means to 1/256 of themselves.
     with torch.autocast(logits.device.type, enabled=False):
-        mean = logits.float().softmax(dim=-1) @ index
-        return huber_loss(mean, targets @ index, delta=0.5)
+        expected = logits.float().softmax(dim=-1) @ index
+        errors = huber_loss(expected, targets @ index, delta=0.5, reduction='none')
+        return _mean_of(errors, known, mean)
+
+
+def _mean_of(values: Tensor, known: Tensor | None, mean: Mean) -> Tensor:
+    if known is None:
+        return values.mean()
+    return (values * known).sum() / _divisor(mean(known.sum()))
 
 
 def pointing_loss(scores: Tensor, shows: Tensor, mean: Mean = alone) -> Tensor:

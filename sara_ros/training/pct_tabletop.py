@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, huber_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cosine_similarity, huber_loss
 
 from sara_ros.policies.pct_config import PCTConfig
-from sara_ros.policies.pct_network import PCTNetwork
+from sara_ros.policies.pct_network import PCTNetwork, PCTOutput
 from sara_ros.policies.rt2_config import StateInput
 from sara_ros.policies.words import Vocabulary
 from sara_ros.sim.action_space import tabletop_action
@@ -21,8 +21,11 @@ from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
 from sara_ros.training.losses import Mean, alone, blocks_of, pointing_loss
 from sara_ros.training.tabletop_spec import STATE
+from sara_ros.training.windows import Window
 
 CHOICE_WEIGHT: Final = 0.3
+GRASP_WEIGHT: Final = 0.3
+_GRASP_SCALE_M: Final = 0.02
 _RADIUS_M: Final = torch.tensor([BLOCK_HALF_M * 1.5] * len(COLORS) + [DISC_RADIUS_M])
 _MOTION_WEIGHTS: Final = torch.tensor([1, 1, 1, 0.2, 0.2, 1])
 _MOTION: Final = slice(1, 7)
@@ -49,6 +52,7 @@ def pct_config() -> PCTConfig:
 class PCTLearner(nn.Module):
     """The network and what it needs in training."""
 
+    window: Final = Window()
     words: Tensor
     low: Tensor
     high: Tensor
@@ -64,6 +68,10 @@ class PCTLearner(nn.Module):
         self.register_buffer('low', torch.from_numpy(action.low), persistent=False)
         self.register_buffer('high', torch.from_numpy(action.high), persistent=False)
 
+    def batch(self, frames: Frames, rows: Any) -> dict[str, Tensor]:
+        """Return frames as tensors on the device of the learner."""
+        return self.window.tensors(frames, rows, (), self.words.device)
+
     def losses(
         self,
         frames: Frames,
@@ -75,15 +83,30 @@ class PCTLearner(nn.Module):
         """Return the losses on ``rows`` of ``frames`` for ``tasks`` ``(B, I)``."""
         device = self.words.device
         tasks = tasks.to(device)
-        batch = {n: torch.from_numpy(value[rows]).to(device) for n, value in frames.items()}
+        batch = self.batch(frames, rows)
         labels = batch['labels'][torch.arange(len(rows), device=device)[:, None], tasks]
-        points = _some(batch['points'].float(), rng)
+        points = batch['points'].float()
+        if not self.network.config.grouping:  # which samples points by itself
+            points = _some(points, rng)
         output = self.network(points, batch['state'], self.words[tasks])
         parts = self.action_losses(output.actions, labels)
-        shows = _looked_at(points[..., :3], batch['places'][:, 0], tasks)
+        shows = _looked_at(output.xyz, batch['places'][:, 0], tasks)
         pointing = pointing_loss(output.scores[:, :, :2], shows, mean)
         total = parts['motion'] + CHOICE_WEIGHT * parts['choices'] + 0.1 * pointing
-        return {'loss': total, **parts, 'pointing': pointing}
+        grasp = self._grasp_loss(output, batch, tasks)
+        return {
+            'loss': total + GRASP_WEIGHT * sum(grasp.values()),
+            **parts,
+            'pointing': pointing,
+            **grasp,
+        }
+
+    def _grasp_loss(self, output: PCTOutput, batch: Mapping[str, Tensor], tasks: Tensor) -> Losses:
+        if output.grasps is None:
+            return {}
+        rows = torch.arange(len(tasks), device=tasks.device)[:, None]
+        wanted = batch['grasps'][rows, blocks_of(tasks)]  # (B, I, 7)
+        return {'grasp': grasp_loss(output.grasps, wanted, self.network.config.grasp_symmetry)}
 
     def action_losses(self, actions: Tensor, labels: Tensor) -> Losses:
         """Return the losses of actions ``(B, I, 8)`` in [-1, 1] for labels in their units."""
@@ -106,6 +129,21 @@ def choice_loss(actions: Tensor, unit: Tensor) -> Tensor:
     """
     chosen = (unit[..., _CHOICES] > 0).float()
     return binary_cross_entropy_with_logits(4 * actions[..., _CHOICES], chosen)
+
+
+def grasp_loss(predicted: Tensor, wanted: Tensor, symmetry: int) -> Tensor:
+    """
+    Return how far grasps ``(..., 8)`` of a :class:`GraspHead` are from those of the expert.
+
+    :param wanted: ``(..., 7)`` as :func:`block_grasps` returns them.
+    """
+    predicted = predicted.float()
+    gaps = predicted[..., :3] / _GRASP_SCALE_M, wanted[..., :3] / _GRASP_SCALE_M
+    turns = wanted[..., 6] * symmetry
+    roll = torch.stack((turns.sin(), turns.cos()), dim=-1)
+    approach = 1 - cosine_similarity(predicted[..., 3:6], wanted[..., 3:6], dim=-1)
+    turned = 1 - cosine_similarity(predicted[..., 6:], roll, dim=-1)
+    return huber_loss(*gaps, delta=0.5) + approach.mean() + turned.mean()
 
 
 def _some(points: Tensor, rng: np.random.Generator) -> Tensor:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from sara_ros.training.disk import writing
 from sara_ros.training.loop import CURVE_FILE
 
 RECORD_FILE = 'record.json'
@@ -32,8 +33,10 @@ def finish_record(work: Path, model_id: str) -> Path:
     curve = json.loads((work / CURVE_FILE).read_text(encoding='utf-8'))
     record = {'model_id': model_id, 'machine': machine(), **curve}
     path = work / RECORD_FILE
-    path.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
-    draw_losses(curve['points'], work / PICTURE_FILE)
+    with writing(path) as partial:
+        partial.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
+    with writing(work / PICTURE_FILE) as partial:
+        draw_losses(curve['points'], partial)
     return path
 
 

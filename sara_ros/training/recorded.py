@@ -21,8 +21,9 @@ from sara_ros.core import (
     PolicySpec,
 )
 from sara_ros.policies import checkpoint as checkpoints
+from sara_ros.policies.action_tokens import ActionTokens
 from sara_ros.policies.checkpoint import Checkpoint
-from sara_ros.policies.rt2 import RT2Policy, action_tokens
+from sara_ros.policies.rt2 import RT2Policy
 from sara_ros.policies.rt2_config import RT2Config, StateInput, View
 from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.policies.words import Vocabulary
@@ -76,6 +77,8 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
     episodes = [recording.episode(index) for index in indices]
     train, held_out = episodes[: -config.held_out], episodes[-config.held_out :]
     spec = recorded_spec(config.model_id, recording, train, config.margin)
+    # Before the training, because a video that is missing must not be found after it.
+    videos = [video_of(recording, episode) for episode in held_out]
     learner = RecordedLearner(config, spec, recording, train)
     optimiser = run_loop(
         learner,
@@ -91,7 +94,7 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
     metrics = {
         'held_out_episodes': [episode.index for episode in held_out],
         'held_out_frames': sum(len(episode.actions) for episode in held_out),
-        'mean_absolute_error': held_out_error(policy, recording, held_out),
+        'mean_absolute_error': held_out_error(policy, held_out, videos),
         'baselines': baseline_errors(train, held_out),
     }
     recipe = {**asdict(config.recipe), 'betas': list(config.recipe.betas)}
@@ -134,7 +137,8 @@ class RecordedLearner(nn.Module):
         self.network = RT2Network(network, 'softmax', {})
         self.network.state_mean.copy_(torch.from_numpy(self._states.mean(axis=0)))
         self.network.state_std.copy_(torch.from_numpy(self._states.std(axis=0).clip(min=0.02)))
-        self.tokens = action_tokens(spec, network)
+        ranges = {'low': network.token_low, 'high': network.token_high}
+        self.tokens = ActionTokens(spec.action, network.bins, **ranges)
         vocabulary = Vocabulary(network.vocabulary, network.max_words)
         self.register_buffer('words', vocabulary.encode(spec.instructions[0]), persistent=False)
 
@@ -222,13 +226,14 @@ def recorded_config(spec: PolicySpec, low: Sequence[float], high: Sequence[float
     )
 
 
-def held_out_error(
-    policy: RT2Policy, recording: LeRobotRecording, held_out: Sequence[Episode]
-) -> float:
-    """Return the mean absolute action error of ``policy`` on every held-out frame."""
+def held_out_error(policy: RT2Policy, held_out: Sequence[Episode], videos: Sequence[Any]) -> float:
+    """
+    Return the mean absolute action error of ``policy`` on every held-out frame.
+
+    :param videos: the images of each episode, as :func:`video_of` returns them.
+    """
     errors: list[Any] = []
-    for episode in held_out:
-        images = video_of(recording, episode)
+    for episode, images in zip(held_out, videos, strict=True):
         for image, state, action in zip(images, episode.states, episode.actions, strict=True):
             seen = Observation.of(episode.instruction, front=image, joint_positions=state)
             errors.append(np.abs(policy.act(seen).values[0] - action))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sara_ros.policies.action_tokens import ActionTokens
-from sara_ros.policies.rt2_config import RT2Config, StateInput
+from sara_ros.policies.rt2 import action_tokens
+from sara_ros.policies.rt2_config import RT2Config, StateInput, View
 from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.policies.words import Vocabulary
-from sara_ros.sim.action_space import tabletop_action
+from sara_ros.sim.action_space import RATE_HZ, tabletop_action
 from sara_ros.sim.scene import DISC, OBJECTS
 from sara_ros.sim.tasks import INSTRUCTIONS, TASKS
 from sara_ros.training.capture import VIEWS
@@ -32,11 +34,15 @@ from sara_ros.training.losses import (
     token_loss,
 )
 from sara_ros.training.tabletop_spec import STATE
+from sara_ros.training.windows import Window
 
 SEEN_PIXELS: Final = 3
 """Pixels of an object behind a token from which on it counts as shown there."""
 
 POINTING_LAYER: Final = 1
+
+SIGMA: Final = 2 / 256
+"""Spread of the soft targets in shares of the range."""
 
 
 def tabletop_config(decode: str = 'argmax') -> RT2Config:
@@ -50,8 +56,17 @@ def tabletop_config(decode: str = 'argmax') -> RT2Config:
     )
 
 
+def horizon_of(config: RT2Config) -> int:
+    """Return the steps in a chunk of a network for the tabletop."""
+    return config.actions // (config.places * len(tabletop_action().dimensions))
+
+
 class RT2Learner(nn.Module):
-    """The network and the heads that exist in training only."""
+    """
+    The network and the heads that exist in training only.
+
+    ``window`` says which neighbours of a frame it learns from.
+    """
 
     words: Tensor
 
@@ -64,7 +79,35 @@ class RT2Learner(nn.Module):
         vocabulary = Vocabulary(config.vocabulary, config.max_words)
         words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
         self.register_buffer('words', words, persistent=False)
-        self.tokens = ActionTokens(tabletop_action(), config.bins)
+        horizon = horizon_of(config)
+        self.tokens = action_tokens(replace(tabletop_action(), horizon=horizon), config)
+        every = round(config.frame_spacing_sec * RATE_HZ)
+        self.window = Window(config.history, max(every, 1), horizon)
+
+    def batch(self, frames: Frames, rows: Any) -> dict[str, Tensor]:
+        """Return frames with their neighbours as tensors on the device of the learner."""
+        remembered = (*(view.name for view in self.network.config.views), 'counts')
+        return self.window.tensors(frames, rows, remembered, self.words.device)
+
+    def images(self, batch: Mapping[str, Tensor]) -> list[Tensor]:
+        """Return what :meth:`RT2Network.encode` takes of a batch."""
+        return [batch[view.name] for view in self.network.config.views]
+
+    def labels(self, batch: Mapping[str, Tensor], tasks: Tensor) -> tuple[Tensor, Tensor | None]:
+        """
+        Return the expert's chunks ``(B, I, horizon, A)`` for tasks ``(B, I)``, and what is known.
+
+        The latter is ``(B, I, horizon)`` bool: steps to come are known for the task that the
+        episode is about, as long as the expert drove. ``None``: all are.
+        """
+        rows = torch.arange(len(tasks), device=tasks.device)[:, None]
+        if self.window.horizon == 1:
+            return batch['labels'][rows, tasks][:, :, None], None
+        chunks = batch['labels'].transpose(1, 2)[rows, tasks]  # (B, I, horizon, A)
+        main = tasks == batch['task'][:, None]
+        known = batch['known'][:, None] & main[..., None]
+        known[..., 0] = True
+        return chunks, known
 
     def losses(
         self,
@@ -77,29 +120,45 @@ class RT2Learner(nn.Module):
         """Return the losses on ``rows`` of ``frames`` for ``tasks`` ``(B, I)``."""
         device = self.words.device
         tasks = tasks.to(device)
-        batch = {n: torch.from_numpy(value[rows]).to(device) for n, value in frames.items()}
-        labels = batch['labels'][torch.arange(len(rows), device=device)[:, None], tasks]
-        actions = self.tokens.encode(labels[..., None, :])
-        memory = self.network.encode([batch[view.name] for view in VIEWS])
+        batch = self.batch(frames, rows)
+        labels, known = self.labels(batch, tasks)
+        memory = self.network.encode(self.images(batch))
+        actions = self.tokens.encode(labels)
         logits, scores, goals = self._decode(memory, batch['state'], self.words[tasks], actions)
+        config = self.network.config
+        counts = batch['counts'].reshape(len(tasks), -1, len(OBJECTS))  # of all frames
+        present = memory[:, -config.image_tokens :]
+        shown = _content(batch, counts[:, -config.image_tokens :], config.views)
         parts = {
-            **self.action_losses(logits, labels),
-            'pointing': pointing_loss(scores, _looked_at(batch['counts'], tasks), mean),
-            'content': content_loss(self.content(memory), *_content(batch), mean),
+            **self.action_losses(logits, labels, known, mean),
+            'pointing': pointing_loss(scores, _looked_at(counts, tasks), mean),
+            'content': content_loss(self.content(present), *shown, mean),
             'goals': goals_loss(goals, batch['state'], batch['places'][:, 0], tasks),
         }
         weights = {'pointing': 0.3}
         total = torch.stack([weights.get(name, 1.0) * part for name, part in parts.items()]).sum()
         return {'loss': total, **parts}
 
-    def action_losses(self, logits: Tensor, labels: Tensor) -> Losses:
-        """Return the losses of ``(B, I, T, bins)`` that need no head of training."""
-        targets = soft_targets(
-            labels, self.tokens.low, self.tokens.width, self.tokens.bins, sigma=2.0
-        )
+    def action_losses(
+        self, logits: Tensor, labels: Tensor, known: Tensor | None = None, mean: Mean = alone
+    ) -> Losses:
+        """
+        Return the losses of ``(B, I, T, symbols)`` that need no head of training.
+
+        :param labels: ``(B, I, horizon, A)``; of those the steps ``known`` count.
+        """
+        if known is not None:
+            each = logits.shape[-2] // known.shape[-1]
+            known = known.repeat_interleave(each, dim=-1)  # (B, I, T)
+        tokens = self.tokens
+        if not isinstance(tokens, ActionTokens):
+            targets = tokens.targets(labels, SIGMA)
+            return {'tokens': token_loss(logits, targets, known, mean)}
+        sigma = SIGMA * tokens.bins
+        targets = soft_targets(labels.flatten(-2), tokens.low, tokens.width, tokens.bins, sigma)
         return {
-            'tokens': token_loss(logits, targets),
-            'expectation': expectation_loss(logits, targets),
+            'tokens': token_loss(logits, targets, known, mean),
+            'expectation': expectation_loss(logits, targets, known, mean),
         }
 
     def _decode(
@@ -107,7 +166,7 @@ class RT2Learner(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return logits, the scores ``(B, I, 2, T, N)`` of two pointing heads, and goals."""
         config = self.network.config
-        x = self.network.embed(state, words, actions[..., :-1])
+        x = self.network.teach(state, words, actions)
         scores = goals = x
         for layer, block in enumerate(self.network.decoder_blocks):
             cache = block.memory_cache(memory)
@@ -138,11 +197,13 @@ def _looked_at(counts: Tensor, tasks: Tensor) -> Tensor:
     return torch.stack((block, disc), dim=2)[:, :, :, None]
 
 
-def _content(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def _content(
+    batch: Mapping[str, Tensor], counts: Tensor, seen: Sequence[View]
+) -> tuple[Tensor, Tensor]:
     """Return what each token shows and where: pixels from the token's middle, and metres."""
-    most, which = batch['counts'].max(dim=-1)  # (B, N)
+    most, which = counts.max(dim=-1)  # (B, N)
     shown = torch.where(most >= SEEN_PIXELS, which + 1, 0)
-    view_of, middles, patches = (part.to(shown.device) for part in _token_places())
+    view_of, middles, patches = (part.to(shown.device) for part in _token_places(seen))
     rows = torch.arange(len(shown), device=shown.device)[:, None]
     pixels = batch['pixels'][rows, view_of[None], which]  # (B, N, 2)
     places = batch['places'][rows, view_of[None], which]  # (B, N, 3)
@@ -150,14 +211,14 @@ def _content(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     return shown, torch.cat((offsets.clamp(-3, 3), places * 5), dim=-1)
 
 
-def _token_places() -> tuple[Tensor, Tensor, Tensor]:
+def _token_places(seen: Sequence[View]) -> tuple[Tensor, Tensor, Tensor]:
     views, middles, patches = [], [], []
-    for index, view in enumerate(VIEWS):
+    for index, view in enumerate(seen):
         rows, columns = torch.meshgrid(
             torch.arange(view.grid[0]), torch.arange(view.grid[1]), indexing='ij'
         )
         middle = torch.stack((columns.flatten(), rows.flatten()), dim=-1) + 0.5
-        middles.append(middle * view.patch - 0.5)
+        middles.append(middle * view.cell - 0.5)
         views.append(torch.full((view.tokens,), index))
         patches.append(torch.full((view.tokens, 1), float(view.patch)))
     return torch.cat(views), torch.cat(middles), torch.cat(patches)

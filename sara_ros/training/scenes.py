@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -33,6 +33,10 @@ def draw_task(rng: np.random.Generator) -> int:
     return int(rng.choice(len(TASKS), p=_TASK_SHARES))
 
 
+UNBROKEN_TELEPORTED: Final = 0.8
+"""Share of scenes that begin near their end where every state becomes a frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class SceneRules:
     """
@@ -49,6 +53,11 @@ class SceneRules:
     kept: float = 0.25
     delay: int = 1
 
+    @property
+    def unbroken(self) -> SceneRules:
+        """Rules under which a scene gives all its states: short scenes, so that they are many."""
+        return replace(self, kept=1.0, teleported=max(self.teleported, UNBROKEN_TELEPORTED))
+
 
 def visit(
     world: TabletopWorld, seed: int, record: Callable[[int], None], rules: SceneRules
@@ -63,7 +72,8 @@ def visit(
         _teleport(world, task, rng)
         if world.colliding:
             return
-        record(index)
+        if rules.kept < 1:  # else it is recorded before the first step
+            record(index)
     steps = int(rng.integers(0, 12)) if teleported else rules.steps
     for _ in _noisy_expert(world, task, rng, steps, rules.delay):
         if rng.random() < rules.kept:

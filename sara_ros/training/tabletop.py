@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.progress import Progress
 import torch
-from torch import nn
 
 from sara_ros.core import ParameterError, PolicySpec
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.checkpoint import Checkpoint
+from sara_ros.policies.pct_config import PCTConfig
+from sara_ros.policies.rt2_config import RT2Config
 from sara_ros.sim.action_space import tabletop_action
 from sara_ros.sim.tasks import INSTRUCTIONS
-from sara_ros.training.capture import Capture
+from sara_ros.training.capture import Capture, require_fit
 from sara_ros.training.collect import CollectConfig, collect
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
-from sara_ros.training.frames import Frames, load_frames
+from sara_ros.training.frames import Frames, has_frames, load_frames
 from sara_ros.training.loop import Losses, run_loop, seed_everything
 from sara_ros.training.optimiser import Optimiser, Recipe
 from sara_ros.training.pct_tabletop import PCTLearner, pct_config
 from sara_ros.training.record import finish_record
-from sara_ros.training.rt2_tabletop import RT2Learner, sample_tasks, tabletop_config
+from sara_ros.training.rt2_tabletop import (
+    RT2Learner,
+    horizon_of,
+    sample_tasks,
+    tabletop_config,
+)
 from sara_ros.training.tabletop_spec import image_observations, point_observations
+from sara_ros.training.warm_start import warm_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,9 @@ class TabletopConfig:
     :param instructions: instructions asked about each image.
     :param shard: frames a process collects before it writes them.
     :param threads: threads of torch; more than there are idle cores make it slower, not faster.
+    :param network: the architecture; ``None`` for the one of the shipped model of this kind.
+    :param warm_start: model below ``models_dir`` whose weights training begins with; empty for
+        random ones.
     :param command: what the user typed, for the record.
     """
 
@@ -66,7 +76,16 @@ class TabletopConfig:
     attention: str = 'softmax'
     decode: str = 'argmax'
     save_every: int = 250
+    network: RT2Config | PCTConfig | None = None
+    warm_start: str = ''
     command: str = ''
+
+    @property
+    def architecture(self) -> RT2Config | PCTConfig:
+        """The architecture that is trained."""
+        if self.network is not None:
+            return self.network
+        return tabletop_config(self.decode) if self.kind == 'rt2' else pct_config()
 
 
 def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> Path:
@@ -81,8 +100,7 @@ def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> 
     for round_index, stop in enumerate((*config.rounds, None)):
         optimiser = run.clone(until=stop.at_step if stop else None)
         if stop is not None:
-            run.save(optimiser, config.work / 'learner')
-            run.dagger(round_index, stop)
+            run.dagger(round_index, stop, optimiser)
     folder = run.save(optimiser, config.models_dir)
     finish_record(config.work, folder.name)
     return folder
@@ -94,16 +112,19 @@ class _Run:
     def __init__(self, config: TabletopConfig, progress: Progress | None) -> None:
         if config.kind not in ('rt2', 'pct'):
             raise ParameterError(f"kind is '{config.kind}'; known: rt2, pct")
+        if isinstance(config.architecture, RT2Config) != (config.kind == 'rt2'):
+            found = type(config.architecture).__name__
+            raise ParameterError(f"kind is '{config.kind}', but network is a {found}")
         self.config = config
         self._progress = progress
         torch.set_num_threads(config.threads)
         seed_everything(config.recipe.seed)
-        self.learner = _learner(config)
-        self._capture = (
-            Capture(images=True)
-            if isinstance(self.learner, RT2Learner)
-            else Capture(images=False, points=self.learner.network.config)
-        )
+        self.learner = learner_of(config.architecture, config.attention)
+        self._parent: Mapping[str, Any] = {}
+        if config.warm_start:
+            begun = warm_start(self.learner.network, config.models_dir, config.warm_start)
+            self._parent = begun.parent
+        self._capture = capture_of(self.learner)
         folder = config.work / 'frames'
         wanted = CollectConfig(
             folder,
@@ -115,6 +136,7 @@ class _Run:
         )
         collect(wanted, progress)
         self._expert = load_frames(folder)
+        require_fit(self._expert, self._capture, folder)
         self._visited: Frames | None = None
         state = torch.from_numpy(self._expert['state'])
         self.learner.network.state_mean.copy_(state.mean(dim=0))
@@ -123,13 +145,17 @@ class _Run:
 
     def clone(self, until: int | None) -> Optimiser:
         """Train until a step, or to the end."""
-        settings = {
+        settings: dict[str, Any] = {
             'kind': self.config.kind,
             'attention': self.config.attention,
             'rounds': [asdict(item) for item in self.config.rounds],
             'frames': self.config.frames,
             'instructions': self.config.instructions,
         }
+        if self.config.network is not None:
+            settings['network'] = self.config.network.to_dict()
+        if self.config.warm_start:
+            settings['warm_start'] = self.config.warm_start
         return run_loop(
             self.learner,
             self._losses,
@@ -141,21 +167,26 @@ class _Run:
             progress=self._progress,
         )
 
-    def dagger(self, index: int, stop: DaggerRound) -> None:
-        """Collect a round with the learner as saved, and add it to what is trained on."""
+    def dagger(self, index: int, stop: DaggerRound, optimiser: Optimiser) -> None:
+        """Collect a round with the learner as it is, and add it to what is trained on."""
         folder = self.config.work / f'dagger-{index}'
-        learner = DaggerConfig(
-            folder,
-            self.config.work / 'learner',
-            self.config.model_id,
-            stop.frames,
-            self._capture,
-            self.config.processes,
-            self.config.shard,
-            seed=self.config.recipe.seed * 10 + index,
-        )
-        collect_dagger(learner, self._progress)
+        # The learner of a round that is complete is gone: training has gone on since.
+        if not has_frames(folder, stop.frames, self.config.shard):
+            learners = self.config.work / 'learner'
+            self.save(optimiser, learners)
+            learner = DaggerConfig(
+                folder,
+                learners,
+                self.config.model_id,
+                stop.frames,
+                self._capture,
+                self.config.processes,
+                self.config.shard,
+                seed=self.config.recipe.seed * 10 + index,
+            )
+            collect_dagger(learner, self._progress)
         rounds = [load_frames(self.config.work / f'dagger-{i}') for i in range(index + 1)]
+        require_fit(rounds[-1], self._capture, folder)
         self._visited = {
             name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]
         }
@@ -169,7 +200,8 @@ class _Run:
             if name.startswith(prefix)
         }
         checkpoint = Checkpoint(
-            spec=_spec(self.config),
+            spec=spec_of(self.config),
+            parent=self._parent,
             model=self.learner.network.config.to_dict(),
             training=_training(self.config, optimiser),
         )
@@ -209,25 +241,35 @@ class TabletopFrames:
         return losses
 
 
-_Learner = RT2Learner | PCTLearner
+def learner_of(
+    network: RT2Config | PCTConfig, attention: str = 'softmax'
+) -> RT2Learner | PCTLearner:
+    """Return a learner with random weights."""
+    if isinstance(network, PCTConfig):
+        return PCTLearner(network, attention)
+    return RT2Learner(network, attention)
 
 
-def _learner(config: TabletopConfig) -> Any:
-    makers: dict[str, Callable[[], nn.Module]] = {
-        'rt2': lambda: RT2Learner(tabletop_config(config.decode), config.attention),
-        'pct': lambda: PCTLearner(pct_config(), config.attention),
-    }
-    return makers[config.kind]()
+def capture_of(learner: RT2Learner | PCTLearner) -> Capture:
+    """Return which sensors a learner needs, and whether all states of an episode."""
+    network, dense = learner.network.config, learner.window.dense
+    if isinstance(network, PCTConfig):
+        return Capture(images=False, points=network, dense=dense)
+    return Capture(images=True, views=network.views, dense=dense)
 
 
-def _spec(config: TabletopConfig) -> PolicySpec:
-    needs = image_observations() if config.kind == 'rt2' else point_observations()
+def spec_of(config: TabletopConfig) -> PolicySpec:
+    """Return what the model of a run needs and returns."""
+    network, action, history = config.architecture, tabletop_action(), 1
+    if isinstance(network, RT2Config):
+        action, history = replace(action, horizon=horizon_of(network)), network.history
     return PolicySpec(
         model_id=config.model_id,
         kind=config.kind,
-        observations=needs,
-        action=tabletop_action(),
+        observations=image_observations() if config.kind == 'rt2' else point_observations(),
+        action=action,
         attention={'backend': config.attention, 'options': {}},
+        history=history,
         instructions=INSTRUCTIONS,
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from sara_ros.core import ActionSpec
 from sara_ros.policies.action_tokens import ActionTokens
 from sara_ros.policies.pct_network import PCTOutput
+from sara_ros.policies.rt2 import Coding
 from sara_ros.policies.rt2_config import RT2Config
 from sara_ros.policies.rt2_network import Generated
 
@@ -73,12 +74,12 @@ class ErrorSum:
 
 
 def token_actions(
-    made: Generated, state: Tensor, tokens: ActionTokens, config: RT2Config, action: ActionSpec
+    made: Generated, state: Tensor, tokens: Coding, config: RT2Config, action: ActionSpec
 ) -> Tensor:
     """Return the first actions ``(B, A)`` that an RT-2 policy would return for ``made``."""
     decoded = (
         tokens.expectation(made.probabilities)
-        if config.decode == 'expectation'
+        if config.decode == 'expectation' and isinstance(tokens, ActionTokens)
         else tokens.decode(made.tokens)
     )  # (B, horizon, A)
     first = decoded[:, 0] + (state[:, config.reference] if config.relative_to else 0)

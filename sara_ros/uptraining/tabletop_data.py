@@ -14,12 +14,11 @@ from torch import Tensor, nn
 from sara_ros.policies.checkpoint import StoredCheckpoint
 from sara_ros.policies.pct_network import PCTNetwork
 from sara_ros.policies.rt2_network import RT2Network
-from sara_ros.sim.action_space import tabletop_action
-from sara_ros.training.capture import VIEWS, Capture
-from sara_ros.training.frames import Frames, join
+from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses, LossFunction
 from sara_ros.training.pct_tabletop import CHOICE_WEIGHT, PCTLearner
 from sara_ros.training.rt2_tabletop import RT2Learner
+from sara_ros.training.tabletop import capture_of, learner_of
 from sara_ros.uptraining.data import DataOptions
 from sara_ros.uptraining.distributed import ALONE, Processes
 from sara_ros.uptraining.measure import (
@@ -48,15 +47,11 @@ class TabletopData:
         """Collect what is missing below ``options.work`` and load it."""
         self._here = here
         spec, training = stored.checkpoint.spec, stored.checkpoint.training
-        capture = (
-            Capture(images=False, points=network.config)
-            if isinstance(network, PCTNetwork)
-            else Capture(images=True)
-        )
+        self._measuring = learner_of(network.config)
+        capture = capture_of(self._measuring)
         store = FrameStore(spec.model_id, training, capture, options, progress)
         self._frames, self._held_out = store.trained_on(), store.held_out()
-        self._network = network
-        self._measuring = _learner_of(network)
+        self._network, self._action = network, spec.action
 
     @property
     def facts(self) -> Mapping[str, Any]:
@@ -70,7 +65,7 @@ class TabletopData:
 
     def learner(self, network: nn.Module) -> Any:
         """See :class:`TrainingData`."""
-        learner: Any = _learner_of(self._network)
+        learner: Any = learner_of(self._network.config)
         learner.network = network
         return learner
 
@@ -86,42 +81,41 @@ class TabletopData:
         for frames in parts:
             rows = rng.integers(0, len(frames['task']), -(-batch // len(parts)))
             own = rows[self._here.part(len(rows))]
-            drawn.append({name: frames[name][own] for name in _inputs(network)})
-        inputs = drawn[0] if len(drawn) == 1 else join(drawn[0], drawn[1])
-        device = self._here.device
-        on = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
-        return _encoded(network, on)
+            drawn.append(_inputs(self._measuring, self._measuring.batch(frames, own)))
+        inputs = [torch.cat(values).to(self._here.device) for values in zip(*drawn, strict=True)]
+        return _encoded(network, inputs)
 
     @torch.inference_mode()
     def measure(self, network: nn.Module) -> HeldOutError:
         """See :class:`TrainingData`; each frame is measured on the task it came from."""
         network.eval()
-        errors = ErrorSum(tabletop_action())
-        for rows in batches(len(self._held_out['task']), _BATCH):
-            frames = {name: torch.from_numpy(v[rows]) for name, v in self._held_out.items()}
-            wanted = frames['labels'][torch.arange(len(frames['task'])), frames['task']]
-            errors.add(*self._measured(network, frames, wanted), wanted)
+        errors = ErrorSum(self._action)
+        for part in batches(len(self._held_out['task']), _BATCH):
+            rows = np.arange(part.start, part.stop)
+            frames = self._measuring.batch(self._held_out, rows)
+            errors.add(*self._measured(network, frames))
         return errors.result()
 
     def _measured(
-        self, network: nn.Module, frames: Mapping[str, Tensor], wanted: Tensor
-    ) -> tuple[dict[str, Tensor], Tensor]:
-        learner = self._measuring
-        words = learner.words[frames['task']]  # (B, W)
+        self, network: nn.Module, frames: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Return losses, and the first action ``(B, A)`` beside the one of the expert."""
+        learner, tasks = self._measuring, frames['task'][:, None]
+        words = learner.words[tasks]  # (B, 1, W)
         if isinstance(learner, PCTLearner):
-            output = network(frames['points'].float(), frames['state'], words[:, None])
+            wanted = frames['labels'][torch.arange(len(tasks)), tasks[:, 0]]
+            output = network(frames['points'].float(), frames['state'], words)
             parts = learner.action_losses(output.actions, wanted[:, None])
             loss = parts['motion'] + CHOICE_WEIGHT * parts['choices']
-            return {'loss': loss, **parts}, regressed_actions(output, tabletop_action())
-        rt2, inputs = cast('RT2Network', network), ([frames[view.name] for view in VIEWS],)
-        tokens = learner.tokens.encode(wanted[:, None])[:, None]  # (B, 1, 8)
-        logits = rt2(*inputs, frames['state'], words[:, None], tokens)
-        parts = learner.action_losses(logits, wanted[:, None])
-        made = rt2.generate(*inputs, frames['state'], words)
-        actions = token_actions(
-            made, frames['state'], learner.tokens, rt2.config, tabletop_action()
-        )
-        return {'loss': parts['tokens'] + parts['expectation'], **parts}, actions
+            return {'loss': loss, **parts}, regressed_actions(output, self._action), wanted
+        rt2, images = cast('RT2Network', network), learner.images(frames)
+        labels, known = learner.labels(frames, tasks)  # (B, 1, horizon, A)
+        logits = rt2(images, frames['state'], words, learner.tokens.encode(labels))
+        parts = learner.action_losses(logits, labels, known)
+        made = rt2.generate(images, frames['state'], words[:, 0])
+        actions = token_actions(made, frames['state'], learner.tokens, rt2.config, self._action)
+        loss = torch.stack(list(parts.values())).sum()
+        return {'loss': loss, **parts}, actions, labels[:, 0, 0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,24 +130,17 @@ class _Shared:
         return self.learner.losses(frames, rows[part], tasks[part], rng, self.here.mean)
 
 
-def _learner_of(network: nn.Module) -> RT2Learner | PCTLearner:
-    """Return a learner for networks like this one, with random weights."""
-    if isinstance(network, PCTNetwork):
-        return PCTLearner(network.config)
-    return RT2Learner(cast('RT2Network', network).config)
-
-
-def _inputs(network: nn.Module) -> tuple[str, ...]:
-    if isinstance(network, PCTNetwork):
-        return ('points', 'state')
-    return tuple(view.name for view in VIEWS)
-
-
-def _encoded(network: nn.Module, frames: Mapping[str, Tensor]) -> Tensor:
-    if isinstance(network, PCTNetwork):
+def _inputs(learner: RT2Learner | PCTLearner, frames: Mapping[str, Tensor]) -> list[Tensor]:
+    if isinstance(learner, PCTLearner):
         # The pose comes first in the state of every tabletop policy.
-        return network.encode(frames['points'].float(), frames['state'][:, :3])
-    return cast('RT2Network', network).encode([frames[view.name] for view in VIEWS])
+        return [frames['points'].float(), frames['state'][:, :3]]
+    return learner.images(frames)
+
+
+def _encoded(network: nn.Module, inputs: list[Tensor]) -> Tensor:
+    if isinstance(network, PCTNetwork):
+        return network.encode(*inputs)
+    return cast('RT2Network', network).encode(inputs)
 
 
 __all__ = ['TabletopData']

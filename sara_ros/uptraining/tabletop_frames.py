@@ -11,7 +11,7 @@ from rich.progress import Progress
 from sara_ros.training.capture import Capture
 from sara_ros.training.collect import CollectConfig, collect
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
-from sara_ros.training.frames import Frames, join, load_frames
+from sara_ros.training.frames import Frames, has_frames, join, load_frames
 from sara_ros.training.scenes import HELD_OUT_SEEDS
 from sara_ros.training.tabletop import TabletopFrames
 from sara_ros.uptraining.data import DataOptions
@@ -54,8 +54,7 @@ class FrameStore:
             folder, count, self.options.processes, _HELD_OUT_SHARD, capture=self.capture,
             first_seed=HELD_OUT_SEEDS,
         )  # fmt: skip
-        collect(config, self.progress)
-        return load_frames(folder, count)
+        return self._collected(config)
 
     def _expert(self) -> Frames:
         count = self._limited(int(self.training['expert_frames']))
@@ -63,16 +62,21 @@ class FrameStore:
         config = CollectConfig(
             folder, count, self.options.processes, min(_SHARD, count), self._seed, self.capture
         )
-        collect(config, self.progress)
-        return load_frames(folder, count)
+        return self._collected(config)
+
+    def _collected(self, config: CollectConfig) -> Frames:
+        if not has_frames(config.folder, config.frames, config.shard):
+            collect(config, self.progress)
+        return load_frames(config.folder, config.frames)
 
     def _dagger(self, index: int, count: int) -> Frames:
-        folder = self.options.work / f'dagger-{index}'
-        config = DaggerConfig(
-            folder, self.options.models_dir, self.model_id, count, self.capture,
-            self.options.processes, min(_SHARD, count), seed=self._seed * 10 + index,
-        )  # fmt: skip
-        collect_dagger(config, self.progress)
+        folder, shard = self.options.work / f'dagger-{index}', min(_SHARD, count)
+        if not has_frames(folder, count, shard):
+            config = DaggerConfig(
+                folder, self.options.models_dir, self.model_id, count, self.capture,
+                self.options.processes, shard, seed=self._seed * 10 + index,
+            )  # fmt: skip
+            collect_dagger(config, self.progress)
         return load_frames(folder, count)
 
     def _limited(self, count: int) -> int:

@@ -15,6 +15,10 @@ from sara_ros.cli import demo
 from sara_ros.cli.children import ChildError
 from sara_ros.cli.stage import Assignment
 from sara_ros.core import SCRIPTED_EXPERT
+from sara_ros.core.resources import package_folder
+from sara_ros.evaluation.replay.contender import Contender
+from sara_ros.evaluation.replay.job import Job, run_job
+from sara_ros.evaluation.replay.places import Place
 
 REACH = Assignment(SCRIPTED_EXPERT, 'reach the red block', 3)
 PLACE = Assignment(SCRIPTED_EXPERT, 'place the green block on the disc', 7)
@@ -30,7 +34,8 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.slow
 def test_report_holds_what_happened(tmp_path: Path) -> None:
-    page = demo.run_demo(tmp_path, [REACH, Assignment('no-such-model', 'lift the red block', 1)])
+    plan = [REACH, Assignment('no-such-model', 'lift the red block', 1)]
+    page = demo.run_demo(tmp_path, plan, bag=True)
     report = json.loads((tmp_path / 'report.json').read_text())
 
     assert page.read_text().startswith('<!doctype html>')
@@ -53,6 +58,17 @@ def test_report_holds_what_happened(tmp_path: Path) -> None:
     assert (tmp_path / 'episodes.mp4').stat().st_size > 1000
     assert (tmp_path / 'timing.png').is_file()
     assert not any(_alive(each['pid']) for each in report['processes'])
+    _check_bag(tmp_path / 'session.mcap', episode['steps'])
+
+
+def _check_bag(path: Path, steps: int) -> None:
+    """Replay the session to the policy that drove it, which has to choose the same again."""
+    job = Job(Place(path), Contender(SCRIPTED_EXPERT), package_folder('models'))
+    report = run_job(job).report
+    assert report['instructions'] == [REACH.instruction]
+    assert not [text for text in report['problems'] if 'hold' not in text and 'late' not in text]
+    assert steps // 2 < report['error']['compared'] <= report['commands']
+    assert report['error']['mean_absolute']['policy'] < 1e-6
 
 
 @pytest.mark.slow

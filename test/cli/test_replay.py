@@ -1,5 +1,6 @@
 """``sara-ros replay``: recordings in, table, files and exit code out."""
 
+from importlib.util import find_spec
 import json
 from pathlib import Path
 import shutil
@@ -85,6 +86,27 @@ def test_several_processes_tell_the_same_as_one(robot_bag, tmp_path):
     assert run(*common, tmp_path / 'one.json') == 0
     assert run(*common, tmp_path / 'two.json', '--workers', '2') == 0
     assert without_measured(tmp_path / 'one.json') == without_measured(tmp_path / 'two.json')
+
+
+def test_a_cluster_tells_the_same_as_one_process(robot_bag, tmp_path, capsys):
+    """On a Ray instance of this machine, which is gone afterwards."""
+    pytest.importorskip('ray', reason='pip install -r requirements/ray.txt')
+    common = (robot_bag, '--model', MODEL, '--against', f'{MODEL}@sara', '--json')
+    assert run(*common, tmp_path / 'one.json') == 0
+    assert run(*common, tmp_path / 'ray.json', '--cluster', 'local') == 0
+    assert without_measured(tmp_path / 'one.json') == without_measured(tmp_path / 'ray.json')
+    assert run(robot_bag, '--model', 'no-such', '--cluster', 'local') == 1
+    assert run(robot_bag, '--model', MODEL, '--cluster', 'local', '--threads', '999') == 1
+    said = capsys.readouterr().err
+    assert 'no-such' in said
+    assert 'a replay needs 999 CPU (--threads, --device), and no machine has more than' in said
+    assert 'Traceback' not in said
+
+
+@pytest.mark.skipif(find_spec('ray') is not None, reason='Ray is installed')
+def test_without_ray_a_cluster_says_how_to_get_it(robot_bag, capsys):
+    assert run(robot_bag, '--model', MODEL, '--cluster', 'local') == 1
+    assert '--cluster needs Ray: pip install -r requirements/ray.txt' in capsys.readouterr().err
 
 
 def test_limits_decide_the_exit_code(robot_bag, capsys):

@@ -37,6 +37,31 @@ def test_frames_that_are_the_same_or_not_told_need_no_transform(target, source):
     assert StaticTransforms([]).lookup(target, source) is None
 
 
+def test_transforms_are_chained_in_both_directions():
+    """A cloud in the frame of a camera's driver, and parameters for the frames above it."""
+    half = np.sqrt(0.5)
+    transforms = StaticTransforms(
+        [f'base mount 1 0 0 0 0 {half} {half}', 'cam mount 0 0 -2 0 0 0 1']
+    )
+    np.testing.assert_allclose(transforms.lookup('base', 'cam')[:3, 3], [1, 0, 2], atol=1e-12)
+    there = transforms.lookup('base', 'cam') @ transforms.lookup('cam', 'base')
+    np.testing.assert_allclose(there, np.eye(4), atol=1e-12)
+
+
+def test_what_was_heard_counts_where_no_parameter_says_otherwise():
+    transforms = StaticTransforms([f'base cam 1 0 0 {IDENTITY[6:]}'])
+    with pytest.raises(ObservationError):
+        transforms.lookup('base', 'optical')
+    transforms.hear('base', 'cam', np.array([9, 9, 9, 0, 0, 0, 1]))
+    transforms.hear('cam', 'optical', np.array([0, 0, 1, 0, 0, 0, 1]))
+    np.testing.assert_allclose(transforms.lookup('base', 'cam')[:3, 3], [1, 0, 0])
+    np.testing.assert_allclose(transforms.lookup('base', 'optical')[:3, 3], [1, 0, 1])
+    transforms.hear('cam', 'optical', np.array([0, 0, 5, 0, 0, 0, 1]))
+    np.testing.assert_allclose(transforms.lookup('base', 'optical')[:3, 3], [1, 0, 5])
+    with pytest.raises(ValueError, match='unit length'):
+        transforms.hear('cam', 'optical', np.zeros(7))
+
+
 def test_a_missing_transform_names_the_parameter():
     transforms = StaticTransforms([f'base other {IDENTITY}'])
     with pytest.raises(ObservationError, match='parameter static_transforms') as err:

@@ -1,6 +1,8 @@
 """The live view of a graph: tables on a terminal, lines elsewhere."""
 
 import io
+import re
+from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
@@ -13,7 +15,7 @@ from sara_ros.evaluation.graph_status import (
     StageRow,
     TopicRow,
 )
-from sara_ros.evaluation.graph_view import GraphView, plain_line, render
+from sara_ros.evaluation.graph_view import GraphView, plain_line, render, render_svg
 
 TOTAL = StageRow('sensor_to_command', 100, 20.0, 25.2, 30.0, 44.4)
 INFERENCE = StageRow('inference', 100, 9.4, 12.7, 15.0, 21.0)
@@ -113,3 +115,12 @@ def test_the_terminal_is_given_back(monkeypatch, width):
     assert 'sara-ros top' in text
     assert text.rindex('\x1b[?1049l') > text.rindex('\x1b[?1049h')
     assert text.rindex('\x1b[?25h') > text.rindex('\x1b[?25l')
+
+
+def test_a_picture_of_the_screen_loads_nothing():
+    """Rich's own pictures ask a server for their font."""
+    picture = render_svg(STATUS)
+    root = ElementTree.fromstring(picture)
+    text = ''.join(root.itertext())
+    assert 'rolled_back:' in text
+    assert re.findall(r'(?:url\("?|href="|src=")(?!#)[^)"]*', picture) == []

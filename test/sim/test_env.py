@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import gymnasium as gym
 from gymnasium.utils.env_checker import check_env
 import numpy as np
 import pytest
 
 from sara_ros.core import ParameterError
-from sara_ros.sim.env import TabletopEnv
+from sara_ros.sim.cameras import DEPTH_RANGE_M
+from sara_ros.sim.env import ENV_ID, TabletopEnv
 from sara_ros.sim.expert import expert_action
+from sara_ros.sim.pair_expert import task_action
+from sara_ros.sim.pair_tasks import parse_task
 from sara_ros.sim.scene import BLOCK_HALF_M
 from sara_ros.sim.sensors import SensorSizes
+from sara_ros.sim.suites import SUITES
 from sara_ros.sim.tasks import INSTRUCTIONS, Task
 from sara_ros.sim.world import TabletopWorld
 
@@ -56,6 +61,9 @@ def test_an_observation_holds_what_was_asked_for(env: TabletopEnv) -> None:
     seen, _ = env.reset(seed=1)
     assert seen['front'].shape == (48, 64, 3)
     assert seen['wrist'].shape == (32, 32, 3)
+    assert seen['front_depth'].shape == (48, 64)
+    assert seen['wrist_depth'].shape == (32, 32)
+    assert 0 < np.median(seen['front_depth']) < DEPTH_RANGE_M
     assert seen['points'].shape == (300, 6)
     assert seen['points'][:, 3:].max() <= 1.0
     assert seen['instruction'] in INSTRUCTIONS
@@ -98,6 +106,67 @@ def test_an_idle_episode_is_cut(env: TabletopEnv) -> None:
     idle = np.array([0, 0, 0, 0, 0, 0, 0, 1], np.float32)
     outcomes = [env.step(idle)[2:4] for _ in range(60)]
     assert outcomes == [(False, False)] * 59 + [(False, True)]
+
+
+def test_it_is_made_by_its_name_with_a_suite() -> None:
+    """What is drawn comes from the seed, also in the harder suite; gymnasium accepts it."""
+    small = SensorSizes(front=(24, 32), wrist=(16, 16), points=50, depth=(30, 40))
+    env = gym.make(f'sara_ros.sim.env:{ENV_ID}', suite='harder', sizes=small)
+    check_env(env.unwrapped, skip_render_check=True)
+    first, info = env.reset(seed=21)
+    again, _ = env.reset(seed=21)
+    assert info['task'] != first['instruction']
+    for name, value in first.items():
+        assert np.array_equal(value, again[name]), name
+        assert env.observation_space[name].contains(value), name
+    env.close()
+
+
+def test_an_action_of_the_latency_suite_takes_effect_late() -> None:
+    bare = SensorSizes(front=None, wrist=None)
+    env = TabletopEnv(suite='latency', sizes=bare)
+    up = np.array([0, 0, 0, 0.03, 0, 0, 0, 1], np.float32)
+    late = set()
+    for seed in range(12):
+        before = env.reset(seed=seed)[0]['ee_pose'][2]
+        heights = [env.step(up)[0]['ee_pose'][2] - before for _ in range(5)]
+        late.add(int(np.flatnonzero(np.array(heights) > 0.01)[0]))
+    env.close()
+    assert len(late) == 3
+
+
+def test_tasks_about_two_blocks_are_rewarded() -> None:
+    env = TabletopEnv(suite=SUITES['new-tasks'], sizes=SensorSizes(front=None, wrist=None))
+    _, info = env.reset(seed=3)
+    task = parse_task(info['task'])
+    reward, ended, cut = 0.0, False, False
+    while not (ended or cut):
+        action = task_action(env.world.state, task)
+        action[0] = 0.0
+        _, reward, ended, cut, _ = env.step(action)
+    env.close()
+    assert (reward, ended) == (1.0, True)
+
+
+def test_several_run_as_a_vector() -> None:
+    small = SensorSizes(front=(24, 32), wrist=None)
+    envs = gym.make_vec(
+        f'sara_ros.sim.env:{ENV_ID}', num_envs=2, vectorization_mode='sync',
+        sizes=small, suite='lighting',
+    )  # fmt: skip
+    seen, _ = envs.reset(seed=[5, 6])
+    assert seen['front'].shape == (2, 24, 32, 3)
+    assert len(seen['instruction']) == 2
+    idle = np.zeros((2, 8), np.float32)
+    _, rewards, ended, _, _ = envs.step(idle)
+    assert rewards.tolist() == [0.0, 0.0]
+    assert not ended.any()
+    envs.close()
+
+
+def test_an_unknown_suite_is_refused() -> None:
+    with pytest.raises(ParameterError, match="no suite 'easy'; known: standard"):
+        TabletopEnv(suite='easy')
 
 
 def test_an_unknown_instruction_is_refused(env: TabletopEnv) -> None:

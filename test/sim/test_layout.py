@@ -9,6 +9,7 @@ import pytest
 
 from sara_ros.sim.layout import RULES, corridor_clear, sample_layout
 from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC
+from sara_ros.sim.tasks import Task
 
 
 def _points(layout: dict[str, tuple[float, float, float]]) -> dict[str, np.ndarray]:
@@ -29,7 +30,7 @@ def test_objects_stand_apart_and_within_reach(seed: int) -> None:
 @pytest.mark.parametrize('color', COLORS)
 def test_the_way_of_a_pushed_block_is_clear(color: str) -> None:
     for seed in range(20):
-        points = _points(sample_layout(np.random.default_rng(seed), color))
+        points = _points(sample_layout(np.random.default_rng(seed), Task('push', color).has_room))
         assert corridor_clear(points, color)
 
 

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from sara_ros.attention import AttentionBackend
 from sara_ros.core import Observation, PolicySpec
-from sara_ros.evaluation.closed_loop import FIRST_SEED, Sensors
+from sara_ros.evaluation.closed_loop import FIRST_SEED
 from sara_ros.policies.attention_layers import attention_layers
 from sara_ros.policies.loading import load_policy
 from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.policy_sensors import Sensors
 from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
 
