@@ -14,7 +14,11 @@ rclpy = pytest.importorskip('rclpy')
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
-NODES = sorted(path.stem for path in package_folder('config').glob('*.yaml'))
+NODES = sorted(
+    path.stem
+    for path in package_folder('config').glob('*.yaml')
+    if not path.stem.endswith('.example')
+)
 
 
 @pytest.mark.parametrize('name', NODES)

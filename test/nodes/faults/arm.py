@@ -107,15 +107,20 @@ class Arm:
     def stopped_ms(self, cause_ns):
         """Return how long after ``cause_ns`` the arm stood still for good."""
         time.sleep(SETTLE_SEC)
+        moved_m = self.way_m()
         times_ns, places_m = self.path()
-        moved_m = np.ptp(places_m, axis=0).max()
         assert moved_m > 0.02, f'the arm moved by {moved_m:.3f} m only'
         return max(0.0, (still_since_ns(times_ns, places_m) - cause_ns) / 1e6)
 
-    def moved_m(self):
+    def way_m(self):
         """Return the longest way along an axis since the recording began."""
+        places_m = self.path()[1]
+        return float(np.ptp(places_m, axis=0).max()) if len(places_m) else 0.0
+
+    def moved_m(self):
+        """Return the longest way along an axis once the arm has settled."""
         time.sleep(SETTLE_SEC)
-        return float(np.ptp(self.path()[1], axis=0).max())
+        return self.way_m()
 
     def lost(self):
         """Return the command periods without a command."""

@@ -1,5 +1,6 @@
 """What breaks beside a model that drives at 20 Hz: other models, memory, the disk."""
 
+from contextlib import suppress
 import json
 import os
 from pathlib import Path
@@ -149,6 +150,16 @@ class Served:
         request = SwapModel.Request(model_id=model)
         return self.station.call(SwapModel, f'{node}/swap_model', request)
 
+    def reaches(self, node):
+        """Tell whether ``node`` answers soon; an answer may be lost while both find each other."""
+        client = self.station.node.create_client(
+            SwapModel, self.station.in_namespace(f'{node}/swap_model')
+        )
+        answer = client.call_async(SwapModel.Request())
+        with suppress(AssertionError):
+            until(answer.done, node, timeout_sec=2.0)
+        return answer.done() and bool(answer.result().state)
+
     def swap_for_good(self, model, node):
         """Swap through a service of ``node`` and return the state that it ends with."""
         before = len(self.swaps)
@@ -255,9 +266,11 @@ def manager(served, tmp_path):
         models_dir=str(served.models), export_dir=str(tmp_path / 'exports'),
         export_flush_sec=0.2,
     )  # fmt: skip
-    until(lambda: served.swap('', 'model_manager').state, 'the manager to find the policy')
-    yield process
-    process.kill()
+    try:
+        until(lambda: served.reaches('model_manager'), 'the manager to find the policy')
+        yield process
+    finally:
+        process.kill()
 
 
 def test_a_few_swaps(served, fault):

@@ -233,6 +233,8 @@ class Graph:
         """Start a run from the home position and return its goal."""
         arm.reset(seed=5)
         handle = self.client.send(LONG_TASK)
+        # The simulator may find a new publisher seconds after this process does.
+        until(lambda: arm.way_m() > 0.02, 'the arm to move')
         until(lambda: len(arm.commands) > 8, 'commands')
         return handle
 
