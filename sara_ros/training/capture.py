@@ -26,7 +26,7 @@ from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.frames import Frames
 from sara_ros.training.grasps import block_grasps
 
-FRONT: Final = View('front', 72, 96, 8)
+FRONT: Final = View('front', 144, 192, 16)
 WRIST: Final = View('wrist', 64, 64, 16)
 VIEWS: Final = (FRONT, WRIST)
 DEPTH_SIZE: Final = (120, 160)

@@ -19,7 +19,7 @@ Mean: TypeAlias = Callable[[Tensor], Tensor]
 GOALS: Final = 6
 """Numbers that say where the named block and the disc are."""
 
-_GOAL_SCALE_M: Final = 0.05
+_GOAL_SCALE_M: Final = 0.02
 
 
 def alone(count: Tensor) -> Tensor:
@@ -118,7 +118,7 @@ def goals_loss(predicted: Tensor, state: Tensor, places: Tensor, tasks: Tensor) 
     Actions alone say little about the disc: it matters in two verbs of four, and then only at
     the end.
 
-    :param predicted: ``(B, I, ..., 6)`` in units of 5 cm.
+    :param predicted: ``(B, I, ..., 6)`` in units of 2 cm.
     :param state: ``(B, S)``, the gripper's position in m first.
     :param places: ``(B, 5, 3)`` of ``scene.OBJECTS`` in m.
     :param tasks: ``(B, I)``.

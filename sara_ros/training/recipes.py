@@ -46,8 +46,8 @@ def recipe_config(
 
 def _rt2(model_id: str, models_dir: Path, work: Path) -> TabletopConfig:
     return TabletopConfig(
-        model_id, 'rt2', models_dir, work, frames=24_000, recipe=Recipe(steps=3600),
-        rounds=(DaggerRound(800, 4000), DaggerRound(1600, 4000), DaggerRound(2400, 4000)),
+        model_id, 'rt2', models_dir, work, frames=24_000, recipe=Recipe(steps=5200),
+        rounds=(DaggerRound(1000, 3000), DaggerRound(2000, 3000), DaggerRound(3000, 4000)),
         decode='expectation',
     )  # fmt: skip
 
@@ -79,7 +79,7 @@ def _history() -> dict[str, Any]:
 
 def _fine() -> dict[str, Any]:
     """Overlap the patches of a larger image: 768 + 16 tokens, begun from ``rt2-tabletop``."""
-    views = (View('front', 96, 128, 8, overlap=2), WRIST)
+    views = (View('front', 192, 256, 16, overlap=2), WRIST)
     network = _network(tabletop_config('expectation'), views=views)
     return {**network, 'warm_start': 'rt2-tabletop'}
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sara_ros.sim.expert import expert_action
-from sara_ros.sim.scene import COLORS, DISC
+from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC
+from sara_ros.sim.state import Float64Array
 from sara_ros.sim.tasks import TASKS, Task
 from sara_ros.sim.world import TabletopWorld
 
@@ -121,6 +122,9 @@ def _teleport(world: TabletopWorld, task: Task, rng: np.random.Generator) -> Non
     height = 0.018 + rng.exponential(0.04)
     yaw = rng.uniform(-0.4, 0.4) if rng.random() < 0.5 else block.yaw_rad
     kind = rng.random()
+    if task.verb == 'place' and kind < 0.15:
+        _let_go(world, task.color, disc, yaw, rng)
+        return
     if kind < {'lift': 0.5, 'place': 0.75}.get(task.verb, 0.0):
         target = disc if task.verb == 'place' and kind < 0.55 else block.position
         at = target[:2] + rng.normal(0, spread, 2)
@@ -136,3 +140,13 @@ def _teleport(world: TabletopWorld, task: Task, rng: np.random.Generator) -> Non
     elif kind > 0.9:
         at = disc[:2]
     world.teleport((*(at + rng.normal(0, spread, 2)), height), yaw_rad=yaw, opening=opening)
+
+
+def _let_go(
+    world: TabletopWorld, color: str, disc: Float64Array, yaw: float, rng: np.random.Generator
+) -> None:
+    """Put the block on the disc and the opening fingers around it, where opening must go on."""
+    at = disc[:2] + rng.normal(0, 0.012, 2)
+    world.teleport((*at, BLOCK_HALF_M), yaw_rad=yaw, holding=color)
+    height = BLOCK_HALF_M + rng.exponential(0.015)
+    world.teleport((*at, height), yaw_rad=yaw, opening=rng.uniform(0.5, 1.0))

@@ -187,7 +187,7 @@ def test_overlapping_patches_contain_the_others():
 
 def test_tokens_of_the_fine_view():
     """Four times as many, and 784 in the shipped size."""
-    assert View('front', 96, 128, 8, overlap=2).tokens + View('wrist', 64, 64, 16).tokens == 784
+    assert View('front', 192, 256, 16, overlap=2).tokens + View('wrist', 64, 64, 16).tokens == 784
 
 
 @pytest.mark.parametrize('name', VARIANTS)

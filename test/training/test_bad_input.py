@@ -128,7 +128,7 @@ def test_frames_of_another_recipe(tmp_path):
     """A work folder of another architecture has other shapes; both are named."""
     frames = {
         'state': np.zeros((2, 8)), 'labels': np.zeros((2, 16, 8)),
-        'front': np.zeros((2, 72, 96, 3)), 'wrist': np.zeros((2, 64, 64, 3)),
+        **{v.name: np.zeros((2, v.height, v.width, 3)) for v in VIEWS},
         'counts': np.zeros((2, 124, 5)),
     }  # fmt: skip
     require_fit(frames, Capture(), tmp_path)
