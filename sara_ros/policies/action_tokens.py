@@ -13,6 +13,24 @@ from sara_ros.core import ActionSpec, ParameterError
 BINS: Final = 256
 
 
+def token_ranges(
+    action: ActionSpec, low: Sequence[float] = (), high: Sequence[float] = ()
+) -> tuple[Tensor, Tensor]:
+    """
+    Return the ends of each dimension's range, those of ``action`` unless others are given.
+
+    :raises ParameterError: for ranges of another size.
+    """
+    size = len(action.dimensions)
+    if not low:
+        return torch.from_numpy(action.low), torch.from_numpy(action.high)
+    if not len(low) == len(high) == size:
+        raise ParameterError(
+            f'action tokens: {len(low)} and {len(high)} range ends for {size} dimensions'
+        )
+    return torch.tensor(low), torch.tensor(high)
+
+
 class ActionTokens:
     """
     Translate actions to tokens and back, on the device they are on.
@@ -35,19 +53,13 @@ class ActionTokens:
 
         :raises ParameterError: for fewer than two bins, and for ranges of another size.
         """
-        size = len(action.dimensions)
-        if low and not len(low) == len(high) == size:
-            raise ParameterError(
-                f'action tokens: {len(low)} and {len(high)} range ends for {size} dimensions'
-            )
+        lowest, highest = token_ranges(action, low, high)
         if bins < 2:
             raise ParameterError(f'action tokens: bins is {bins}; must be at least 2')
         self.bins = bins
         self.horizon = action.horizon
-        self.dimensions = size
+        self.dimensions = len(action.dimensions)
         self.count = self.horizon * self.dimensions
-        lowest = torch.tensor(low) if low else torch.from_numpy(action.low)
-        highest = torch.tensor(high) if high else torch.from_numpy(action.high)
         self.low = lowest.repeat(self.horizon)  # (T,)
         self.width = (highest - lowest).repeat(self.horizon) / bins
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sara_ros.core import ActionSpec, ParameterError
+from sara_ros.policies.action_tokens import token_ranges
 
 SYMBOLS: Final = ('+', '-', *'0123456789')
 """What a token stands for, by its index."""
@@ -38,20 +39,14 @@ class NumberTokens:
 
         :raises ParameterError: for digits below 1, and for ranges of another size.
         """
-        size = len(action.dimensions)
-        if low and not len(low) == len(high) == size:
-            raise ParameterError(
-                f'number tokens: {len(low)} and {len(high)} range ends for {size} dimensions'
-            )
+        lowest, highest = token_ranges(action, low, high)
         if digits < 1:
             raise ParameterError(f'number tokens: digits is {digits}; must be at least 1')
         self.digits = digits
         self.horizon = action.horizon
-        self.dimensions = size
+        self.dimensions = len(action.dimensions)
         self.count = self.horizon * self.dimensions * (1 + digits)
         self._largest = 10**digits - 1
-        lowest = torch.tensor(low) if low else torch.from_numpy(action.low)
-        highest = torch.tensor(high) if high else torch.from_numpy(action.high)
         self._middle = (lowest + highest) / 2
         self._half = (highest - lowest) / 2
 
