@@ -98,7 +98,7 @@ def _add_uptrain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     about = 'convert a model to another attention backend and train it back; resumes when stopped'
     uptrain = _add(commands, 'uptrain', _uptrain, about)
     uptrain.add_argument('model', help='the softmax model, a folder below the models')
-    uptrain.add_argument('--backend', required=True, help='attention backend to convert to')
+    uptrain.add_argument('--backend', required=True, help='the new one; softmax for the control')
     uptrain.add_argument(
         '--option', action='append', default=[], metavar='KEY=VALUE', help='option of the backend'
     )

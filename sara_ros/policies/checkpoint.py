@@ -76,9 +76,13 @@ def save(models_dir: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]
     """
     Write a model folder; it appears, or replaces the one before it, only when complete.
 
+    Matrices are rounded to 16 bits, which halves the file; vectors (biases, norms, ranges of
+    states) keep theirs.
+
     :raises CheckpointError: for a bad name, NaN weights, or a disk that is full.
     """
     folder = model_folder(models_dir, checkpoint.spec.model_id)
+    tensors = {name: _compact(tensor) for name, tensor in tensors.items()}
     _refuse_nan(tensors, checkpoint.spec.model_id)
     models_dir.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f'.{folder.name}.', dir=models_dir))
@@ -213,9 +217,14 @@ def _folders(models_dir: Path) -> list[Path]:
     return sorted(path for path in visible if path.is_dir())
 
 
+def _compact(tensor: Tensor) -> Tensor:
+    wide = tensor.is_floating_point() and tensor.ndim > 1
+    return (tensor.half() if wide else tensor).contiguous()
+
+
 def _write(folder: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
     weights = folder / WEIGHTS_FILE
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, weights)
+    save_file(dict(tensors), weights)
     data = {
         'format_version': FORMAT_VERSION,
         'spec': checkpoint.spec.to_dict(),

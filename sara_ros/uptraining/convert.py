@@ -75,6 +75,15 @@ def convert(
     return ConversionReport(backend, tuple(_reported(name, fresh) for name in known))
 
 
+def unconverted(model: nn.Module) -> ConversionReport:
+    """Return the report of a model that keeps softmax: the control of those that do not."""
+    layers = tuple(
+        LayerReport(name, SOFTMAX.backend, SOFTMAX.backend, False, 'the softmax control')
+        for name in attention_layers(model)
+    )
+    return ConversionReport(SOFTMAX.backend, layers)
+
+
 def _reported(name: str, fresh: Mapping[str, AttentionBackend]) -> LayerReport:
     if name not in fresh:
         return LayerReport(name, SOFTMAX.backend, SOFTMAX.backend, False, 'not chosen')
@@ -118,4 +127,4 @@ def _sizes(layer: AttentionLayer) -> tuple[int, int]:
     return 1, layer.shared.out_features
 
 
-__all__ = ['convert', 'has_weights', 'learned']
+__all__ = ['convert', 'has_weights', 'learned', 'unconverted']

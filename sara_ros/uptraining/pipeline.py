@@ -22,7 +22,7 @@ from sara_ros.training.loop import seed_everything
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.progress import running
 from sara_ros.training.record import machine
-from sara_ros.uptraining.convert import convert, learned
+from sara_ros.uptraining.convert import convert, learned, unconverted
 from sara_ros.uptraining.data import TrainingData
 from sara_ros.uptraining.distributed import ALONE, Processes
 from sara_ros.uptraining.finetune import finetune
@@ -34,6 +34,7 @@ from sara_ros.uptraining.transfer import transfer
 
 NO_WEIGHTS = 'skipped: the converted layers have no weights to train'
 NO_STEPS = 'skipped: 0 steps'
+NO_CONVERSION = 'skipped: nothing is converted'
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ def uptrain(
 ) -> UptrainResult:
     """
     Up-train a model and write the new one below ``config.models_dir``.
+
+    With backend ``softmax`` the new model is the softmax control itself: the parent after the same
+    fine-tuning, which other backends are compared with.
 
     Stopped at any point and started again with the same configuration, it goes on and ends with
     the same weights. Values that cannot be used are found before any frame is collected.
@@ -92,7 +96,11 @@ class _Run:
         checkpoints.load_into(self.parent, self.stored)
         self.student = copy.deepcopy(self.parent)
         seed_everything(config.seed)
-        self.report = convert(self.student, config.backend, config.options, config.layers)
+        self.report = (
+            unconverted(self.student)
+            if config.is_control
+            else convert(self.student, config.backend, config.options, config.layers)
+        )
         self.settings = config.settings(self.sha256)
         with here.main_first():
             if here.is_main:
@@ -105,17 +113,26 @@ class _Run:
 
     def finish(self) -> UptrainResult:
         self._measure('softmax', self.parent)
+        transferred = self._extra_steps() if self.config.is_control else self._conversion()
+        model = self.config.models_dir / self.config.new_id
+        if self.here.is_main:
+            model = self._save(transferred)
+            self._record(transferred)
+        return UptrainResult(model, self.config.folder, self.report, self.variants, transferred)
+
+    def _extra_steps(self) -> str:
+        self.student = self._control()
+        self._measure('softmax_control', self.student)
+        return NO_CONVERSION
+
+    def _conversion(self) -> str:
         self._measure('converted', self.student)
         transferred = self._transfer()
         if self.config.finetune_steps:
             self.student = self._finetune(self.student, self.config.folder / 'finetune')
             self._measure('finetuned', self.student)
             self._measure('softmax_control', self._control())
-        model = self.config.models_dir / self.config.new_id
-        if self.here.is_main:
-            model = self._save(transferred)
-            self._record(transferred)
-        return UptrainResult(model, self.config.folder, self.report, self.variants, transferred)
+        return transferred
 
     def _transfer(self) -> str:
         steps = self.config.transfer_steps

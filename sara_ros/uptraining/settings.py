@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sara_ros.core import ParameterError
+from sara_ros.policies.attention_layers import SOFTMAX
 from sara_ros.training.optimiser import Recipe
 from sara_ros.uptraining.data import DataOptions
 
@@ -30,6 +31,7 @@ class UptrainConfig:
     One up-training run.
 
     :param model_id: the softmax model to convert, below ``models_dir``.
+    :param backend: attention backend to convert to; ``softmax`` trains the control.
     :param work: folder of the model's own training; this run goes to ``work/uptrain/NAME``.
     :param name: the new model; empty for ``MODEL-BACKEND``.
     :param layers: attention layers to convert; ``None`` for all.
@@ -74,6 +76,12 @@ class UptrainConfig:
         ):
             if not (math.isfinite(rate) and rate > 0):
                 raise ParameterError(f'{name} is {rate}; must be above 0')
+        converts = self.options or self.layers is not None or not self.finetune_steps
+        if self.is_control and converts:
+            raise ParameterError(
+                "backend is 'softmax', the control, which is only fine-tuned: leave out --option "
+                'and --layers, and give --finetune-steps above 0'
+            )
         if self.new_id == self.model_id:
             raise ParameterError(
                 f"name is '{self.name}', which is the model it comes from; give the new model "
@@ -98,6 +106,11 @@ class UptrainConfig:
             max(self.transfer_steps, 1), self.batch, self.transfer_learning_rate,
             warm_up_steps=20, weight_decay=0.0, ema=0.99, seed=self.seed,
         )  # fmt: skip
+
+    @property
+    def is_control(self) -> bool:
+        """Whether the model keeps softmax and is only fine-tuned."""
+        return self.backend == SOFTMAX.backend
 
     @property
     def finetune_recipe(self) -> Recipe:

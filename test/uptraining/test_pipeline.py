@@ -12,7 +12,7 @@ from sara_ros.core import CheckpointError, ParameterError
 from sara_ros.policies import load_policy, verify, warm_up
 from sara_ros.policies.attention_layers import attention_layers
 from sara_ros.training.optimiser import Optimiser
-from sara_ros.uptraining.pipeline import NO_STEPS, NO_WEIGHTS, uptrain
+from sara_ros.uptraining.pipeline import NO_CONVERSION, NO_STEPS, NO_WEIGHTS, uptrain
 
 VARIANTS = {'softmax', 'softmax_control', 'converted', 'transferred', 'finetuned'}
 
@@ -117,6 +117,26 @@ def test_control_is_the_parent_trained_further(toy):
     assert sum(not torch.equal(control[name], parent[name]) for name in parent) > len(parent) / 2
 
 
+def test_control_as_a_model(toy, monkeypatch):
+    """Backend softmax keeps the control that others were compared with, and trains none."""
+    other = uptrain(config(toy))
+    monkeypatch.setattr(Optimiser, 'update', lambda *_: pytest.fail('trained again'))
+    result = uptrain(config(toy, backend='softmax'))
+    assert result.transferred == NO_CONVERSION
+    assert result.variants == {
+        name: other.variants[name] for name in ('softmax', 'softmax_control')
+    }
+    stored = verify(toy / 'models', 'toy-softmax')
+    parent = verify(toy / 'models', 'toy')
+    assert stored.checkpoint.spec.attention == parent.checkpoint.spec.attention
+    assert stored.checkpoint.parent['model_id'] == 'toy'
+    assert weights(stored.folder).keys() == weights(parent.folder).keys()
+    assert stored.weights['sha256'] != parent.weights['sha256']
+    record = json.loads((result.folder / 'record.json').read_text())
+    assert record['control'] == controls(toy)[0].name
+    assert record['curves']['softmax_control']
+
+
 def test_a_changed_control_is_refused(rt2_toy):
     """A control is used for the settings it states only."""
     uptrain(config(rt2_toy))
@@ -185,6 +205,9 @@ def test_wrong_values_cost_nothing(tmp_path):
     write_model(tmp_path / 'models', 'rt2')
     with pytest.raises(ParameterError, match="unknown attention backend 'fast'"):
         uptrain(config(tmp_path, backend='fast'))
+    for changes in ({'layers': (0,)}, {'options': {'function': 'exp'}}, {'finetune_steps': 0}):
+        with pytest.raises(ParameterError, match=r"'softmax', the control, .* only fine-tuned"):
+            config(tmp_path, backend='softmax', **changes)
     with pytest.raises(CheckpointError, match="model 'absent' not found"):
         uptrain(config(tmp_path, model_id='absent'))
     with pytest.raises(CheckpointError, match='not a plain folder name'):
