@@ -32,6 +32,7 @@ class DaggerConfig:
     :param steps: longest episode.
     :param kept: share of visited states that become frames.
     :param delay: steps between an observation and the action that answers it.
+    :param verbs: tasks the learner tries; all when empty.
     """
 
     folder: Path
@@ -45,6 +46,7 @@ class DaggerConfig:
     steps: int = 90
     kept: float = 0.5
     delay: int = 1
+    verbs: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -57,6 +59,7 @@ class DaggerConfig:
             'steps': self.steps,
             'kept': self.kept,
             'delay': self.delay,
+            'verbs': self.verbs,
         }
 
     @property
@@ -105,7 +108,7 @@ def _episode(
     config: DaggerConfig, policy: Policy, world: TabletopWorld, rig: CameraRig, seed: int
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng([seed, 2])
-    index = draw_task(rng)
+    index = draw_task(rng, config.verbs)
     world.reset(seed, TASKS[index])
     policy.reset()
     rows, done = [], 0

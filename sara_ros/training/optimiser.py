@@ -17,6 +17,8 @@ class Recipe:
     How to train.
 
     :param steps: optimiser steps of the whole run; the learning rate ends at zero.
+    :param restarts: steps at which it had come to zero before and rises again, to half of what it
+        was (warm restarts, Loshchilov and Hutter 2017).
     :param ema: share of the averaged weights kept at each step.
     """
 
@@ -29,11 +31,16 @@ class Recipe:
     clip: float = 1.0
     ema: float = 0.998
     seed: int = 0
+    restarts: tuple[int, ...] = ()
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of ``step``."""
-        warm = min(1.0, (step + 1) / self.warm_up_steps)
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        begin = max((0, *(restart for restart in self.restarts if restart <= step)))
+        end = min((self.steps, *(restart for restart in self.restarts if restart > step)))
+        peak = self.learning_rate * (0.5 if begin else 1.0)
+        warm = min(1.0, (step - begin + 1) / self.warm_up_steps)
+        done = (step - begin) / (end - begin)
+        return peak * warm * 0.5 * (1 + math.cos(math.pi * done))
 
 
 class Optimiser:

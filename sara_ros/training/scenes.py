@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -29,9 +29,11 @@ _SHARE_OF_VERB: Final = {'reach': 0.15, 'push': 0.3, 'lift': 0.2, 'place': 0.35}
 _TASK_SHARES: Final = [_SHARE_OF_VERB[task.verb] / len(COLORS) for task in TASKS]
 
 
-def draw_task(rng: np.random.Generator) -> int:
-    """Return the index of the task a scene is about."""
-    return int(rng.choice(len(TASKS), p=_TASK_SHARES))
+def draw_task(rng: np.random.Generator, verbs: Sequence[str] = ()) -> int:
+    """Return the index of the task a scene is about, one of ``verbs`` if there are any."""
+    wanted = [not verbs or task.verb in verbs for task in TASKS]
+    shares = np.multiply(_TASK_SHARES, wanted)
+    return int(rng.choice(len(TASKS), p=shares / shares.sum()))
 
 
 UNBROKEN_TELEPORTED: Final = 0.8

@@ -38,10 +38,15 @@ from sara_ros.training.warm_start import warm_start
 
 @dataclass(frozen=True, slots=True)
 class DaggerRound:
-    """Collect ``frames`` with the learner when training reaches ``at_step``."""
+    """
+    Collect ``frames`` with the learner when training reaches ``at_step``.
+
+    :param verbs: tasks it tries; all when empty.
+    """
 
     at_step: int
     frames: int
+    verbs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +188,7 @@ class _Run:
                 self.config.processes,
                 self.config.shard,
                 seed=self.config.recipe.seed * 10 + index,
+                verbs=stop.verbs,
             )
             collect_dagger(learner, self._progress)
         rounds = [load_frames(self.config.work / f'dagger-{i}') for i in range(index + 1)]

@@ -98,3 +98,15 @@ def test_it_learns_and_leaves_a_record(tmp_path):
     assert record['points'][-1]['loss'] < 0.3 * record['points'][0]['loss']
     assert record['machine']['versions']['torch']
     assert (tmp_path / 'loss.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_the_rate_restarts():
+    """It comes to zero before each restart, rises to half, and ends at zero."""
+    recipe = Recipe(steps=100, learning_rate=1.0, warm_up_steps=2, restarts=(40,))
+    rates = [recipe.rate_at(step) for step in range(100)]
+    assert rates[1] == pytest.approx(1, abs=0.01)
+    assert rates[39] < 0.01
+    assert rates[40] == pytest.approx(0.25)
+    assert rates[41] == pytest.approx(0.5, abs=0.01)
+    assert rates[70] == pytest.approx(0.25)
+    assert rates[99] < 0.01

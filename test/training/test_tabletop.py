@@ -15,6 +15,7 @@ from sara_ros.training.optimiser import Recipe
 from sara_ros.training.pct_tabletop import pct_config
 from sara_ros.training.recipes import recipe_config
 from sara_ros.training.rt2_tabletop import sample_tasks
+from sara_ros.training.scenes import draw_task
 from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
 
 
@@ -90,6 +91,14 @@ def test_recipes(tmp_path):
         recipe_config('rt2-g1', model_id='a', models_dir=tmp_path, work=tmp_path)
     with pytest.raises(ParameterError, match="unknown recipe 'x'; known: rt2-tabletop"):
         recipe_config('x', model_id='a', models_dir=tmp_path, work=tmp_path)
+
+
+def test_tasks_of_some_verbs():
+    """Shares of the verbs left keep their ratio."""
+    rng = np.random.default_rng(0)
+    verbs = [TASKS[draw_task(rng, ('push', 'place'))].verb for _ in range(1000)]
+    assert set(verbs) == {'push', 'place'}
+    assert verbs.count('place') / len(verbs) == pytest.approx(0.35 / 0.65, abs=0.05)
 
 
 def test_unknown_kind(tmp_path):
