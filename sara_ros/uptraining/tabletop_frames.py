@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class FrameStore:
         """Return expert and DAgger frames, as the model's own training used them."""
         visited: Frames | None = None
         for index, row in enumerate(self.training.get('dagger_rounds', [])):
-            frames = self._dagger(index, self._limited(int(row['frames'])))
+            frames = self._dagger(index, self._limited(int(row['frames'])), row.get('verbs', ()))
             visited = frames if visited is None else join(visited, frames)
         return TabletopFrames(
             self._expert(), visited, int(self.training['instructions_per_image'])
@@ -69,12 +69,12 @@ class FrameStore:
             collect(config, self.progress)
         return load_frames(config.folder, config.frames)
 
-    def _dagger(self, index: int, count: int) -> Frames:
+    def _dagger(self, index: int, count: int, verbs: Sequence[str]) -> Frames:
         folder, shard = self.options.work / f'dagger-{index}', min(_SHARD, count)
         if not has_frames(folder, count, shard):
             config = DaggerConfig(
                 folder, self.options.models_dir, self.model_id, count, self.capture,
-                self.options.processes, shard, seed=self._seed * 10 + index,
+                self.options.processes, shard, seed=self._seed * 10 + index, verbs=tuple(verbs),
             )  # fmt: skip
             collect_dagger(config, self.progress)
         return load_frames(folder, count)
