@@ -73,13 +73,20 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument('--work', type=Path, help='folder of frames and state; out/train/MODEL')
     train.add_argument('--steps', type=int, default=0, help="0: the recipe's")
     train.add_argument('--threads', type=int, default=2, help='CPU threads')
-    train.add_argument('--data', type=Path, help='LeRobot folder, for rt2-g1')
+    train.add_argument(
+        '--data', type=Path, nargs='+', default=[], metavar='PATH',
+        help='LeRobot folder, or bags, for rt2-g1',
+    )  # fmt: skip
+    _add_bag_options(train)
     _models_dir(train)
 
     _add_uptrain(commands)
     _add_analyze(commands)
     _add_telemetry(commands)
     _add_doctor(commands)
+
+    dataset = _add(commands, 'dataset', _dataset, 'make a LeRobot v2.1 data set of bags')
+    _add_dataset(dataset)
 
     replay = _add(commands, 'replay', _replay, 'open-loop actions of models on recordings')
     _add_replay(replay)
@@ -175,6 +182,18 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
 
 
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    from sara_ros.cli.dataset_options import add_options
+
+    add_options(parser)
+
+
+def _add_bag_options(parser: argparse.ArgumentParser) -> None:
+    from sara_ros.cli.dataset_options import add_bag_options
+
+    add_bag_options(parser)
+
+
 def _add_tabletop(*parsers: argparse.ArgumentParser) -> None:
     from sara_ros.cli.tabletop_options import add_collect, add_dagger, add_evaluate
 
@@ -239,6 +258,7 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
+    from sara_ros.cli.dataset import options_of
     from sara_ros.cli.train import train
 
     folder = train(
@@ -249,6 +269,8 @@ def _train(options: argparse.Namespace) -> int:
         steps=options.steps,
         threads=options.threads,
         data=options.data,
+        bags=options_of(options),
+        typed=options.typed,
     )
     print(f'model: {folder}')
     return 0
@@ -269,6 +291,13 @@ def _replay(options: argparse.Namespace) -> int:
     from sara_ros.cli.replay import run_replay
 
     return run_replay(options, _models_of(options), options.typed)
+
+
+def _dataset(options: argparse.Namespace) -> int:
+    from sara_ros.cli.dataset import run_dataset
+
+    print(f'data set: {run_dataset(options)}')
+    return 0
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from sara_ros.core import ParameterError
+from sara_ros.evaluation.dataset.plan import DatasetOptions
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.training.recipes import recipe_config
 from sara_ros.training.recorded import RecordedConfig, train_recorded
@@ -23,7 +25,9 @@ def train(
     work: Path | None,
     steps: int,
     threads: int,
-    data: Path | None,
+    data: Sequence[Path],
+    bags: DatasetOptions,
+    typed: str,
 ) -> Path:
     """
     Train, and return the folder of the model.
@@ -31,23 +35,34 @@ def train(
     :param model_id: name of the model; empty for the recipe's.
     :param work: folder of frames and training state; the run resumes from what it holds.
     :param steps: training steps; 0 for the recipe's.
+    :param data: the LeRobot folder or the bags to train on, where the recipe needs a recording.
+    :param bags: what bags do not say about themselves.
+    :param typed: the command line.
+    :raises ParameterError: for data that the recipe does not take.
     """
+    from sara_ros.cli.dataset import training_folder
+
     name = model_id or recipe
     config = recipe_config(
         recipe,
         model_id=name,
         models_dir=models_dir,
         work=work or Path('out/train') / name,
-        data=data,
-        command=f'sara-ros train {recipe}' + (f' --steps {steps}' if steps else ''),
+        data=data[0] if data else None,
+        command=typed if data else f'sara-ros train {recipe}' + f' --steps {steps}' * bool(steps),
     )
+    if data and not isinstance(config, RecordedConfig):
+        raise ParameterError(
+            f"recipe '{recipe}' is not trained on a recording; leave --data out, or train rt2-g1"
+        )
     config = replace(config, threads=threads)
     if steps:
         config = replace(config, recipe=replace(config.recipe, steps=steps))
     with progress_bar() as bar:
         if not isinstance(config, RecordedConfig):
             return train_tabletop(config, bar)
-        folder = train_recorded(config, bar)
+        recording = training_folder(data, config.work, bags, bar)
+        folder = train_recorded(replace(config, recording=recording), bar)
     print(held_out_table(checkpoints.read(models_dir, name).checkpoint.metrics))
     return folder
 

@@ -180,6 +180,12 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], model_id: str) -> No
     network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
 
 
+def round_as_stored(network: nn.Module) -> None:
+    """Round a network to what :func:`save` keeps of it, so that the stored model is measured."""
+    state = network.state_dict()
+    network.load_state_dict({name: _compact(tensor) for name, tensor in state.items()})
+
+
 def sha256_of(path: Path) -> str:
     """Return the hash of a file as hexadecimal digits."""
     digest = hashlib.sha256()

@@ -22,12 +22,26 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """States ``(T, S)``, actions ``(T, A)`` and the instruction of one episode."""
+    """
+    States ``(T, S)``, actions ``(T, A)`` and the instruction of one episode, or of a part of it.
+
+    :param first: row of the episode that the part begins with.
+    :param rows: of the whole episode; 0: as many as there are here.
+    """
 
     index: int
     states: Floats
     actions: Floats
     instruction: str
+    first: int = 0
+    rows: int = 0
+
+    def part(self, first: int, end: int) -> Episode:
+        """Return rows ``first`` to ``end`` of a whole episode."""
+        return Episode(
+            self.index, self.states[first:end], self.actions[first:end], self.instruction, first,
+            len(self.actions),
+        )  # fmt: skip
 
 
 class LeRobotRecording:
@@ -65,6 +79,11 @@ class LeRobotRecording:
         names = list(names.values()) if isinstance(names, dict) else names
         flat = names[0] if len(names) == 1 and isinstance(names[0], list) else names
         return tuple(str(name) for name in flat)
+
+    @property
+    def action_frame(self) -> str:
+        """The frame that displacements are in; empty where the recording does not say."""
+        return str((self._features['action'].get('info') or {}).get('frame', ''))
 
     def indices(self) -> list[int]:
         """

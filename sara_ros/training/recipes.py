@@ -31,8 +31,7 @@ def recipe_config(
     Return the configuration that trains the model ``recipe``.
 
     :param data: the recording, which ``rt2-g1`` needs.
-    :raises ParameterError: for an unknown name, for a recipe without the data it needs, and for
-        data that a recipe does not need.
+    :raises ParameterError: for an unknown name, and for a recipe without the data it needs.
     """
     if recipe not in RECIPES:
         raise ParameterError(f"unknown recipe '{recipe}'; known: {', '.join(RECIPES)}")
@@ -40,10 +39,6 @@ def recipe_config(
         if data is None:
             raise ParameterError("recipe 'rt2-g1' needs a recording; give its folder with --data")
         return RecordedConfig(model_id, data, models_dir, work, command=command)
-    if data is not None:
-        raise ParameterError(
-            f"recipe '{recipe}' is not trained on a recording; leave --data out, or train rt2-g1"
-        )
     base = _rt2 if recipe.startswith('rt2') else _pct
     config = replace(base(model_id, models_dir, work), command=command)
     return replace(config, **VARIANTS[recipe]()) if recipe in VARIANTS else config

@@ -1,4 +1,4 @@
-"""Train the RT-2 variant on a recording of a real robot with absolute joint targets."""
+"""Train the RT-2 variant on a recording of a robot: joint targets or displacements."""
 
 from __future__ import annotations
 
@@ -12,19 +12,11 @@ from rich.progress import Progress
 import torch
 from torch import Tensor, nn
 
-from sara_ros.core import (
-    ActionDimension,
-    ActionSpec,
-    Observation,
-    ObservationSpec,
-    ParameterError,
-    PolicySpec,
-)
+from sara_ros.core import Observation, ParameterError, PolicySpec
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.action_tokens import ActionTokens
 from sara_ros.policies.checkpoint import Checkpoint
 from sara_ros.policies.rt2 import RT2Policy
-from sara_ros.policies.rt2_config import RT2Config, StateInput, View
 from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.policies.words import Vocabulary
 from sara_ros.training.baselines import baseline_errors
@@ -33,9 +25,16 @@ from sara_ros.training.loop import Losses, run_loop, seed_everything
 from sara_ros.training.losses import expectation_loss, soft_targets, token_loss
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.record import finish_record
+from sara_ros.training.recorded_spec import (
+    VIEW,
+    recorded_config,
+    recorded_spec,
+    targets_in,
+    widened,
+)
+from sara_ros.training.recorded_split import split
 
-VIEW = View('front', 72, 96, 8)
-STATE = 'joint_positions'
+_BATCH = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,9 @@ class RecordedConfig:
     """
     One training run on a recording.
 
-    :param recording: folder in LeRobot v2.1 layout.
-    :param held_out: number of episodes, the last ones, that are not trained on.
+    :param recording: folder in LeRobot layout.
+    :param held_out: number of episodes, the last ones, that are not trained on; see
+        :func:`recorded_split.split` for recordings of few.
     :param margin: share by which the ranges of training actions are widened on each side.
     :param shift_px: largest random shift of training images.
     """
@@ -71,11 +71,8 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
     torch.set_num_threads(config.threads)
     seed_everything(config.recipe.seed)
     recording = LeRobotRecording(config.recording, config.camera)
-    indices = recording.indices()
-    if not 0 < config.held_out < len(indices):
-        raise ParameterError(f'held_out is {config.held_out}; there are {len(indices)} episodes')
-    episodes = [recording.episode(index) for index in indices]
-    train, held_out = episodes[: -config.held_out], episodes[-config.held_out :]
+    episodes = [recording.episode(index) for index in recording.indices()]
+    train, held_out = split(episodes, config.held_out)
     spec = recorded_spec(config.model_id, recording, train, config.margin)
     # Before the training, because a video that is missing must not be found after it.
     videos = [video_of(recording, episode) for episode in held_out]
@@ -90,13 +87,16 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
         progress=progress,
     )
     learner.load_state_dict(optimiser.average)
+    checkpoints.round_as_stored(learner.network)
     policy = RT2Policy(spec, learner.network)
     metrics = {
         'held_out_episodes': [episode.index for episode in held_out],
         'held_out_frames': sum(len(episode.actions) for episode in held_out),
         'mean_absolute_error': held_out_error(policy, held_out, videos),
-        'baselines': baseline_errors(train, held_out),
+        'baselines': baseline_errors(train, held_out, targets_in(recording)),
     }
+    if held_out[0].first:
+        metrics['held_out_from_frame'] = held_out[0].first
     recipe = {**asdict(config.recipe), 'betas': list(config.recipe.betas)}
     training = {
         'command': config.command,
@@ -127,33 +127,44 @@ class RecordedLearner(nn.Module):
         """Decode the videos and build the network."""
         super().__init__()
         self._shift_px = config.shift_px
+        self.targets = targets_in(recording)
         self._states = np.concatenate([episode.states for episode in train])
         self._actions = np.concatenate([episode.actions for episode in train])
         videos = [video_of(recording, episode) for episode in train]
         self._images = np.concatenate(videos)
-        gaps = self._actions - self._states
-        low, high = _widened(gaps, config.margin)
-        network = recorded_config(spec, low, high)
+        coded = self.targets.coded(self._actions, self._states)
+        low, high = self.targets.ranges(*widened(coded, config.margin))
+        network = recorded_config(spec, self.targets, low, high)
         self.network = RT2Network(network, 'softmax', {})
         self.network.state_mean.copy_(torch.from_numpy(self._states.mean(axis=0)))
         self.network.state_std.copy_(torch.from_numpy(self._states.std(axis=0).clip(min=0.02)))
         ranges = {'low': network.token_low, 'high': network.token_high}
         self.tokens = ActionTokens(spec.action, network.bins, **ranges)
-        vocabulary = Vocabulary(network.vocabulary, network.max_words)
-        self.register_buffer('words', vocabulary.encode(spec.instructions[0]), persistent=False)
+        self._told = np.concatenate([
+            np.full(len(episode.actions), spec.instructions.index(episode.instruction))
+            for episode in train
+        ])  # fmt: skip
+        words = torch.stack([self.encoded(each) for each in spec.instructions])
+        self.register_buffer('words', words, persistent=False)
+
+    def encoded(self, instruction: str) -> Tensor:
+        """Return the words ``(max_words,)`` of an instruction."""
+        config = self.network.config
+        return Vocabulary(config.vocabulary, config.max_words).encode(instruction)
 
     def losses(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> Losses:
         """Draw frames and return the losses on the tokens of a ``part`` of them."""
         rows, images = self._drawn(rng, batch, part)
         state = torch.from_numpy(self._states[rows]).to(images.device)
-        values = torch.from_numpy(self._actions[rows]).to(images.device) - state  # (B, A)
+        actions = torch.from_numpy(self._actions[rows]).to(images.device)
+        values = self.targets.coded(actions, state)  # (B, A)
         tokens = self.tokens.encode(values[:, None])[:, None]  # (B, 1, A)
-        words = self.words.expand(len(rows), 1, -1)
+        words = self.words[torch.from_numpy(self._told[rows])][:, None]
         logits = self.network([images], state, words, tokens)[:, 0]
         return self.action_losses(logits, values)
 
     def action_losses(self, logits: Tensor, values: Tensor) -> Losses:
-        """Return the losses of ``(B, A, bins)`` for values ``(B, A)`` relative to the state."""
+        """Return the losses of ``(B, A, bins)`` for values ``(B, A)`` as tokens say them."""
         targets = soft_targets(
             values, self.tokens.low, self.tokens.width, self.tokens.bins, sigma=2.0
         )
@@ -175,57 +186,6 @@ class RecordedLearner(nn.Module):
         return rows[part], torch.from_numpy(images).to(self.words.device)
 
 
-def recorded_spec(
-    model_id: str, recording: LeRobotRecording, train: Sequence[Episode], margin: float
-) -> PolicySpec:
-    """
-    Describe a policy from the front camera and joint positions to joint positions.
-
-    Recordings do not state units, so the spec leaves them open.
-    """
-    joints, names = recording.names('observation.state'), recording.names('action')
-    if len(joints) != len(names):
-        raise ParameterError(
-            f'{recording.root}: {len(joints)} state and {len(names)} action dimensions; actions '
-            'relative to the state need as many'
-        )
-    low, high = _widened(np.concatenate([episode.actions for episode in train]), margin)
-    dimensions = tuple(
-        ActionDimension(name, '', float(a), float(b))
-        for name, a, b in zip(names, low, high, strict=True)
-    )
-    period = 1 / recording.fps
-    return PolicySpec(
-        model_id=model_id,
-        kind='rt2',
-        observations=(
-            ObservationSpec('front', 'image', (None, None, 3), 'rgb8', '', 6 * period),
-            ObservationSpec(STATE, 'joint_positions', (len(joints),), '', '', 6 * period, joints),
-        ),
-        action=ActionSpec('joint_positions', dimensions, '', recording.fps),
-        attention={'backend': 'softmax', 'options': {}},
-        instructions=tuple(sorted({episode.instruction for episode in train})),
-    )
-
-
-def recorded_config(spec: PolicySpec, low: Sequence[float], high: Sequence[float]) -> RT2Config:
-    """Return the architecture for ``spec``, with tokens relative to the joint positions."""
-    return RT2Config(
-        views=(VIEW,),
-        state=(StateInput(STATE, len(spec.observation(STATE).names)),),
-        vocabulary=Vocabulary.of(spec.instructions).words,
-        actions=len(spec.action.dimensions),
-        width=96,
-        heads=4,
-        encoder_layers=3,
-        decoder_layers=2,
-        decode='expectation',
-        relative_to=STATE,
-        token_low=tuple(float(value) for value in low),
-        token_high=tuple(float(value) for value in high),
-    )
-
-
 def held_out_error(policy: RT2Policy, held_out: Sequence[Episode], videos: Sequence[Any]) -> float:
     """
     Return the mean absolute action error of ``policy`` on every held-out frame.
@@ -234,9 +194,18 @@ def held_out_error(policy: RT2Policy, held_out: Sequence[Episode], videos: Seque
     """
     errors: list[Any] = []
     for episode, images in zip(held_out, videos, strict=True):
-        for image, state, action in zip(images, episode.states, episode.actions, strict=True):
-            seen = Observation.of(episode.instruction, front=image, joint_positions=state)
-            errors.append(np.abs(policy.act(seen).values[0] - action))
+        seen = [
+            Observation.of(episode.instruction, front=image, joint_positions=state)
+            for image, state in zip(images, episode.states, strict=True)
+        ]
+        for first in range(0, len(seen), _BATCH):
+            part = seen[first : first + _BATCH]
+            chunks = RT2Policy.act_batch([policy] * len(part), part)
+            wanted = episode.actions[first : first + _BATCH]
+            errors += [
+                np.abs(chunk.values[0] - action)
+                for chunk, action in zip(chunks, wanted, strict=True)
+            ]
     return float(np.mean(errors))
 
 
@@ -247,19 +216,13 @@ def video_of(recording: LeRobotRecording, episode: Episode) -> Any:
     :raises ParameterError: when there are not as many as rows.
     """
     images = recording.images(episode.index, VIEW.height, VIEW.width)
-    if len(images) != len(episode.actions):
+    rows = episode.rows or len(episode.actions)
+    if len(images) != rows:
         raise ParameterError(
             f'{recording.root}: episode {episode.index} has {len(images)} video frames and '
-            f'{len(episode.actions)} rows'
+            f'{rows} rows'
         )
-    return images
-
-
-def _widened(values: Any, margin: float) -> tuple[Any, Any]:
-    """Return ranges from the 0.2 % to the 99.8 % quantile, widened and never empty."""
-    low, high = np.quantile(values, (0.002, 0.998), axis=0)
-    room = np.maximum((high - low) * margin, 0.01)
-    return low - room, high + room
+    return images[episode.first : episode.first + len(episode.actions)]
 
 
 def _shifted(images: Any, corners: Any, limit: int) -> Any:
@@ -271,7 +234,4 @@ def _shifted(images: Any, corners: Any, limit: int) -> Any:
     ])  # fmt: skip
 
 
-__all__ = [
-    'RecordedConfig', 'RecordedLearner', 'held_out_error', 'recorded_spec', 'train_recorded',
-    'video_of',
-]  # fmt: skip
+__all__ = ['RecordedConfig', 'RecordedLearner', 'held_out_error', 'train_recorded', 'video_of']

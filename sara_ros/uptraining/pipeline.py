@@ -170,7 +170,9 @@ class _Run:
         if not self.here.is_main:
             return
         task = self.progress.add_task(f'measure {name}', total=None)
-        self.variants[name] = self.data.measure(_linear(network).cpu())
+        measured = _linear(network).cpu()
+        checkpoints.round_as_stored(measured)
+        self.variants[name] = self.data.measure(measured)
         self.progress.update(task, total=1, completed=1)
 
     def _save(self, transferred: str) -> Path:

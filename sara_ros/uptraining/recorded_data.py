@@ -15,6 +15,7 @@ from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.training.lerobot import Episode, LeRobotRecording
 from sara_ros.training.loop import LossFunction
 from sara_ros.training.recorded import RecordedConfig, RecordedLearner, video_of
+from sara_ros.training.recorded_split import split
 from sara_ros.uptraining.data import DataOptions
 from sara_ros.uptraining.distributed import ALONE, Processes
 from sara_ros.uptraining.measure import ErrorSum, HeldOutError, batches, token_actions
@@ -47,6 +48,8 @@ class RecordedData:
         recording = LeRobotRecording(options.recording)
         train = _episodes(recording, checkpoint.training['episodes'])
         held_out = _episodes(recording, checkpoint.metrics['held_out_episodes'])
+        if 'held_out_from_frame' in checkpoint.metrics:
+            train, held_out = split(train, 1)
         config = RecordedConfig(spec.model_id, options.recording, options.models_dir, options.work)
         self._learner = RecordedLearner(config, spec, recording, train)
         if self._learner.network.config != network.config:
@@ -59,6 +62,10 @@ class RecordedData:
         self._images = np.concatenate([video_of(recording, episode) for episode in held_out])
         self._states = np.concatenate([episode.states for episode in held_out])
         self._actions = np.concatenate([episode.actions for episode in held_out])
+        self._words = torch.cat([
+            self._learner.encoded(episode.instruction).expand(len(episode.actions), -1)
+            for episode in held_out
+        ])  # fmt: skip
         self._facts = {
             'recording': name,
             'episodes': [episode.index for episode in train],
@@ -95,12 +102,12 @@ class RecordedData:
                 torch.from_numpy(self._states[rows]),
             )
             wanted = torch.from_numpy(self._actions[rows])
-            words = learner.words.to(state.device).expand(len(state), -1)
-            tokens = learner.tokens.encode((wanted - state)[:, None])[:, None]
+            words, coded = self._words[rows], learner.targets.coded(wanted, state)
+            tokens = learner.tokens.encode(coded[:, None])[:, None]
             logits = rt2(images, state, words[:, None], tokens)[:, 0]
             made = rt2.generate(images, state, words)
             actions = token_actions(made, state, learner.tokens, rt2.config, self._spec.action)
-            errors.add(learner.action_losses(logits, wanted - state), actions, wanted)
+            errors.add(learner.action_losses(logits, coded), actions, wanted)
         return errors.result()
 
 

@@ -6,7 +6,7 @@ import copy
 from dataclasses import replace
 
 import numpy as np
-from policies.small_models import make, round_as_stored
+from policies.small_models import make
 import pytest
 import torch
 from torch import nn
@@ -113,7 +113,7 @@ def test_served_network(tmp_path, kind, scale):
     network = build_network(checkpoint)
     for layer in attention_layers(network).values():
         layer.attention.q_scale.data *= scale
-    round_as_stored(network)
+    checkpoints.round_as_stored(network)
     checkpoints.save(tmp_path, checkpoint, network.state_dict())
     folded = load_policy(tmp_path, 'tiny')
     kinds = {type(layer.attention) for layer in attention_layers(folded.network).values()}

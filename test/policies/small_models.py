@@ -7,7 +7,6 @@ import json
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from sara_ros.core import ActionDimension, ActionSpec, ObservationSpec, PolicySpec
 from sara_ros.core.spec import END_EFFECTOR_DIMENSIONS
@@ -82,9 +81,3 @@ def make(models_dir: Path, kind: str, model_id: str = 'tiny', **changes: object)
     torch.manual_seed(0)
     checkpoints.save(models_dir, checkpoint, build_network(checkpoint).state_dict())
     return checkpoint
-
-
-def round_as_stored(network: nn.Module) -> None:
-    """Round the matrices of a network to what a file keeps of them."""
-    state = network.state_dict()
-    network.load_state_dict({name: t.half() if t.ndim > 1 else t for name, t in state.items()})

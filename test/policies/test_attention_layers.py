@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from policies.small_models import make, pct_config, round_as_stored, rt2_config
+from policies.small_models import make, pct_config, rt2_config
 import pytest
 import torch
 
@@ -48,7 +48,7 @@ def test_loads_back(tmp_path, kind, attention, expected):
     written = make(tmp_path, kind)
     changed = replace(written, spec=replace(written.spec, attention=attention))
     network = build_network(changed)
-    round_as_stored(network)
+    checkpoints.round_as_stored(network)
     checkpoints.save(tmp_path, changed, network.state_dict())
     assert names_of(network) == expected
     assert verify(tmp_path, 'tiny').checkpoint.spec.attention == attention

@@ -15,6 +15,7 @@ from sara_ros.training.baselines import baseline_errors
 from sara_ros.training.lerobot import LeRobotRecording
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.recorded import RecordedConfig, train_recorded
+from sara_ros.training.recorded_targets import JointTargets
 
 JOINTS = ['shoulder', 'elbow', 'wrist']
 CAMERA = 'observation.images.head'
@@ -88,7 +89,7 @@ def test_baselines(recording):
     """The three errors of predictions that need no model."""
     source = LeRobotRecording(recording)
     train, held_out = [source.episode(0)], [source.episode(1), source.episode(3)]
-    errors = baseline_errors(train, held_out)
+    errors = baseline_errors(train, held_out, JointTargets())
     assert errors['copy_state'] == pytest.approx(0.01, abs=1e-6)
     actions = np.concatenate([episode.actions for episode in held_out])
     expected = np.abs(actions - train[0].actions.mean(axis=0)).mean()

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-from policies.small_models import round_as_stored
 import pytest
 import torch
 
@@ -229,7 +228,7 @@ def parent(tmp_path, network=SMALL):
     """Write a model to begin from."""
     torch.manual_seed(5)
     learner = learner_of(network)
-    round_as_stored(learner.network)
+    checkpoints.round_as_stored(learner.network)
     run = replace(run_of(network), model_id='parent')
     checkpoint = Checkpoint(spec_of(run), network.to_dict())
     checkpoints.save(tmp_path, checkpoint, learner.network.state_dict())
