@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 import sys
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Column, Table
 
+from sara_ros.cli.replay_options import check_options
 from sara_ros.cli.train import progress_bar
 from sara_ros.core import ParameterError
+from sara_ros.core.errors import describe
 from sara_ros.evaluation.files import write_json
 from sara_ros.evaluation.formatting import number
-from sara_ros.evaluation.replay.contender import Contender
+from sara_ros.evaluation.replay.contender import Contender, needs_of
 from sara_ros.evaluation.replay.html import write_page
 from sara_ros.evaluation.replay.job import Job, JobResult
 from sara_ros.evaluation.replay.many import Processes, Workers, run_jobs
@@ -26,6 +28,8 @@ from sara_ros.evaluation.replay.replay import ReplaySettings
 from sara_ros.evaluation.replay.report import report_of, shortcomings
 from sara_ros.evaluation.replay.scores import BASELINES
 
+PIPE_COLUMNS: Final = 160
+
 
 def run_replay(options: argparse.Namespace, models_dir: Path, command: str) -> int:
     """
@@ -33,28 +37,40 @@ def run_replay(options: argparse.Namespace, models_dir: Path, command: str) -> i
 
     :raises SaraError: naming the recording or option that cannot be used.
     """
-    _check(options)
+    check_options(options)
     jobs = _jobs(options, models_dir)
     results = run_jobs(jobs, workers=_workers(options, len(jobs)), progress=progress_bar())
     live = _live(jobs, results) if options.live else []
     report = report_of(results, command=command, live=live)
     _print(report)
     if options.json is not None:
-        write_json(options.json, report)
+        _write('--json', options.json, lambda path: write_json(path, report))
     if options.html is not None:
-        write_page(report, [result.page for result in results], options.html)
+        pages = [result.page for result in results]
+        _write('--html', options.html, lambda path: write_page(report, pages, path))
     missed = shortcomings(report, max_error=options.max_error, max_p95_ms=options.max_p95_ms)
     for text in missed:
         print(f'sara-ros replay: {text}', file=sys.stderr)
     return 1 if missed else 0
 
 
-def _check(options: argparse.Namespace) -> None:
-    for name, least in (('latency_ms', 0), ('rate_hz', 0), ('workers', 1), ('threads', 1)):
-        value = getattr(options, name)
-        if not value >= least:
-            option = name.replace('_', '-')
-            raise ParameterError(f'--{option} is {value}; it must be at least {least}')
+def _write(option: str, path: Path, write: Callable[[Path], None]) -> None:
+    try:
+        write(path)
+    except OSError as err:
+        raise ParameterError(f'{option}: cannot write {path}: {describe(err)}') from err
+
+
+def _check_names(known: ReplayMap, contenders: Sequence[Contender], models_dir: Path) -> None:
+    """Refuse topics for observations that none of the models has."""
+    if not known.topics:
+        return
+    names = {name for each in contenders for name in needs_of(models_dir, each)}
+    unknown = [name for name in known.topics if name not in names]
+    if unknown:
+        raise ParameterError(
+            f"topics: no model observes '{unknown[0]}'; known: {', '.join(sorted(names))}"
+        )
 
 
 def _workers(options: argparse.Namespace, jobs: int) -> Workers | None:
@@ -71,6 +87,7 @@ def _jobs(options: argparse.Namespace, models_dir: Path) -> list[Job]:
     if options.instruction:
         known = replace(known, instruction=options.instruction, instruction_topic='')
     contenders = [Contender.parse(text) for text in (options.model, *options.against)]
+    _check_names(known, contenders, models_dir)
     settings = ReplaySettings(known, options.latency_ms)
     places = [place for bag in options.bags for place in places_of(bag, options.episodes)]
     _unique('recordings', [f'{place.path.resolve().name} {place.episode}' for place in places])
@@ -112,6 +129,8 @@ def _live(jobs: Sequence[Job], results: Sequence[JobResult]) -> list[dict[str, A
 
 def _print(report: Mapping[str, Any]) -> None:
     console = Console()
+    if not console.is_terminal:
+        console.width = PIPE_COLUMNS
     heads = ('error', *(name.split('_')[-1] for name in BASELINES), 'commands', 'p50 ms', 'p95 ms')
     table = Table(
         *(Column(name, overflow='fold') for name in ('recording', 'policy')),
@@ -143,7 +162,7 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
             f"{bag['name']}: topic '{each['name']}' skipped: {each['problem']}"
             for each in bag['skipped']
         ]
-        lines += result['problems']
+        lines += [*result['remarks'], *result['problems']]
     for each in report['live']:
         lines.append(
             f'{each["bag"]}, {each["model"]}, live: {each["equal"]} actions equal to the last '

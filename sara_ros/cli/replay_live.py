@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 import tempfile
+import time
 from typing import Any, Final
 
 from diagnostic_msgs.msg import DiagnosticStatus
@@ -23,6 +24,10 @@ from sara_ros.nodes.ros_time import to_ns
 from sara_ros_msgs.msg import ActionChunk, PolicyStatus
 
 START_TIMEOUT_SEC: Final = 60.0
+SETTLE_SEC: Final = 0.6
+"""Silence after the last message that tells that the policy has answered it."""
+MOST_SPAN_SEC: Final = 24 * 3600
+"""Longer recordings have a gap that nobody would wait for."""
 PLAYER: Final = 'bag_player'
 
 
@@ -37,6 +42,12 @@ def compare_live(job: Job, result: JobResult) -> dict[str, Any]:
             f"{result.report['bag']['name']}: topic '{result.instruction_topic}' says what is to "
             'be done, and --live follows one instruction from beginning to end; give --instruction'
         )
+    span_sec = result.report['bag']['span_sec']
+    if span_sec > MOST_SPAN_SEC:
+        raise ParameterError(
+            f'{result.report["bag"]["name"]} spans {span_sec:.0f} s, and --live plays it in real '
+            f'time; cut it to at most {MOST_SPAN_SEC} s'
+        )
     environment = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
     with claim_domain() as domain_id, tempfile.TemporaryDirectory() as logs:
         environment['ROS_DOMAIN_ID'] = str(domain_id)
@@ -45,7 +56,7 @@ def compare_live(job: Job, result: JobResult) -> dict[str, Any]:
             children.start(PLAYER, _player_parameters(job, result))
             with GraphClient(domain_id=domain_id, watch=children.check) as client:
                 run = _LiveRun(client)
-                live = run.play(result.instructions[0], result.report['bag']['span_sec'])
+                live = run.play(result.instructions[0], span_sec)
     compared = compare_chunks(result.chunks, live)
     dropped = run.dropped()
     if dropped and compared['only_bag_time']:
@@ -62,6 +73,7 @@ class _LiveRun:
         self._progress = DiagnosticStatus()
         self._status = PolicyStatus()
         self._chunks: list[ActionChunk] = []
+        self._last_sec = 0.0
         node = client.node
         self._play = node.create_client(Trigger, f'{PLAYER}/play')
         self._subscriptions = [
@@ -69,7 +81,7 @@ class _LiveRun:
             for kind, topic, keep, profile in (
                 (DiagnosticStatus, f'{PLAYER}/progress', self._on_progress, qos.LATCHED),
                 (PolicyStatus, 'policy/status', self._on_status, qos.LATCHED),
-                (ActionChunk, 'policy/action_chunk', self._chunks.append, qos.COMMAND),
+                (ActionChunk, 'policy/action_chunk', self._on_chunk, qos.COMMAND),
             )
         ]
 
@@ -81,8 +93,17 @@ class _LiveRun:
         client.wait_until(
             lambda: self._progress.message == 'ready', 'start of the player', START_TIMEOUT_SEC
         )
+        client.wait_until(
+            lambda: all(each.get_publisher_count() for each in self._subscriptions),
+            'discovery of the policy',
+            START_TIMEOUT_SEC,
+        )
         while not self._finished:
             client.run(instruction, timeout_sec=span_sec + 30.0, while_running=self._watch)
+        before = self._status
+        client.wait_until(
+            lambda: self._status is not before, 'status of the policy', START_TIMEOUT_SEC
+        )
         shift_ns = int({each.key: each.value for each in self._progress.values}[SHIFT])
         return {to_ns(each.observation_stamp) - shift_ns: _values(each) for each in self._chunks}
 
@@ -100,10 +121,15 @@ class _LiveRun:
         if not self._asked:
             self._asked = True
             self._play.call_async(Trigger.Request())
-        return not self._finished
+        return not self._finished or time.monotonic() - self._last_sec < SETTLE_SEC
 
     def _on_progress(self, message: DiagnosticStatus) -> None:
         self._progress = message
+        self._last_sec = time.monotonic()
+
+    def _on_chunk(self, message: ActionChunk) -> None:
+        self._chunks.append(message)
+        self._last_sec = time.monotonic()
 
     def _on_status(self, message: PolicyStatus) -> None:
         self._status = message

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
+from typing import Final
+
+from sara_ros.core import ParameterError
+
+MOST_LATENCY_MS: Final = 60_000
+MOST_RATE_HZ: Final = 100_000
+MOST_AT_ONCE: Final = 1024
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,3 +49,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--live', action='store_true', help='also play in real time through the live graph (ROS)'
     )
+
+
+def check_options(options: argparse.Namespace) -> None:
+    """
+    Check numbers and places of output before anything is replayed.
+
+    :raises ParameterError: naming the option and what it may be.
+    """
+    limits = {
+        'latency_ms': (0, MOST_LATENCY_MS), 'rate_hz': (0, MOST_RATE_HZ),
+        'workers': (1, MOST_AT_ONCE), 'threads': (1, MOST_AT_ONCE),
+        'max_error': (0, math.inf), 'max_p95_ms': (0, math.inf),
+    }  # fmt: skip
+    for name, (least, most) in limits.items():
+        value = getattr(options, name)
+        if value is not None and not least <= value <= most:
+            option = name.replace('_', '-')
+            raise ParameterError(f'--{option} is {value}; it must be from {least} to {most}')
+    for name in ('json', 'html'):
+        path = getattr(options, name)
+        if path is not None and path.is_dir():
+            raise ParameterError(f'--{name} {path} is a folder; give the name of a file')
+        if path is not None:
+            _make_folder(f'--{name}', path.parent)
+    if options.mcap is not None:
+        _make_folder('--mcap', options.mcap)
+
+
+def _make_folder(option: str, path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise ParameterError(f'{option}: {path} is no folder and cannot be made: {err}') from err

@@ -88,9 +88,9 @@ def test_several_processes_tell_the_same_as_one(robot_bag, tmp_path):
     assert without_measured(tmp_path / 'one.json') == without_measured(tmp_path / 'two.json')
 
 
+@pytest.mark.skipif(find_spec('ray') is None, reason='pip install -r requirements/ray.txt')
 def test_a_cluster_tells_the_same_as_one_process(robot_bag, tmp_path, capsys):
-    """On a Ray instance of this machine, which is gone afterwards."""
-    pytest.importorskip('ray', reason='pip install -r requirements/ray.txt')
+    """On a Ray instance of this machine, which is gone afterwards; Ray is not imported before."""
     common = (robot_bag, '--model', MODEL, '--against', f'{MODEL}@sara', '--json')
     assert run(*common, tmp_path / 'one.json') == 0
     assert run(*common, tmp_path / 'ray.json', '--cluster', 'local') == 0
@@ -129,6 +129,14 @@ def test_limits_decide_the_exit_code(robot_bag, capsys):
         (('--model', MODEL, '--against', MODEL), f"two models are called '{MODEL}'"),
         (('nowhere/other', '--model', MODEL), 'nowhere/other does not exist'),
         (('--model', MODEL, '--latency-ms', 'nan'), '--latency-ms is nan'),
+        (('--model', MODEL, '--latency-ms', 'inf'), '--latency-ms is inf'),
+        (('--model', MODEL, '--max-error', 'nan'), '--max-error is nan'),
+        (('--model', MODEL, '--threads', '100000'), '--threads is 100000; it must be from 1 to'),
+        (('--model', MODEL, '--topic', 'frnt=/x'), "topics: no model observes 'frnt'; known: fr"),
+        (('--model', MODEL, '--device', 'tpu'), f"'{MODEL}' cannot be served on --device tpu"),
+        (('--model', MODEL, '--json', '.'), '--json . is a folder'),
+        (('--model', MODEL, '--html', '/dev/null/page.html'), '--html: /dev/null is no folder'),
+        (('--model', MODEL, '--mcap', __file__), 'is no folder and cannot be made'),
         (('--model', MODEL, '--episodes', '3'), 'goes with LeRobot folders'),
         (('--model', MODEL, '--map', 'missing.yaml'), 'cannot read the map missing.yaml'),
     ],
@@ -186,6 +194,23 @@ def test_the_live_graph_chooses_the_same_actions_to_the_last_bit(robot_bag, tmp_
     assert live['equal'] >= 1
     assert live['different'] == live['only_live'] == 0
     assert bool(live['notes']) == (live['equal'] < 6)
+
+
+def test_a_gap_that_nobody_would_wait_for_is_not_played_live(tmp_path, capsys):
+    pytest.importorskip('rclpy')
+    spec = read(package_folder('models'), MODEL).checkpoint.spec
+    year_ns = 365 * 24 * 3600 * 10**9
+    rows = [
+        row
+        for stamp_ns in (START_NS, START_NS + year_ns)
+        for row in (
+            ('/joint_states', JOINT_STATE, stamp_ns,
+             MAKER.joints(stamp_ns, spec.action.low, spec.action.names)),
+            ('/image_raw', IMAGE, stamp_ns + MS, MAKER.image(stamp_ns)),
+        )
+    ]  # fmt: skip
+    assert run(write_bag(tmp_path / 'gap', rows), '--model', MODEL, '--live') == 1
+    assert 'gap spans 31536000 s, and --live plays it in real time' in capsys.readouterr().err
 
 
 def test_recordings_of_the_same_name_would_be_one_in_a_report(robot_bag, tmp_path, capsys):

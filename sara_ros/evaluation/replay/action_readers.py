@@ -39,9 +39,19 @@ class _Stamped:
 
 
 class EndEffectorReader(_Stamped):
-    """Our own actions; holds are refused, since no policy chose them."""
+    """
+    Our own actions; holds are refused, since no policy chose them.
+
+    Later steps of a chunk name the observation of its first one, and belong as long after it as
+    they were sent later.
+    """
 
     names = END_EFFECTOR_DIMENSIONS
+
+    def __init__(self) -> None:
+        """Begin before the first action."""
+        self._observed_ns = 0
+        self._sent_ns = 0
 
     def read(self, message: Any) -> tuple[Sequence[str], Sequence[float]]:
         """Return names and numbers."""
@@ -50,8 +60,13 @@ class EndEffectorReader(_Stamped):
         return END_EFFECTOR_DIMENSIONS, [float(value) for value in decode_action(message)]
 
     def stamp_ns(self, message: Any) -> int:
-        """Return the stamp of the observation behind the action."""
-        return to_ns(message.observation_stamp) or super().stamp_ns(message)
+        """Return the stamp of the observation behind the action, or its step's instant."""
+        observed_ns, sent_ns = to_ns(message.observation_stamp), super().stamp_ns(message)
+        if not observed_ns:
+            return sent_ns
+        if observed_ns != self._observed_ns:
+            self._observed_ns, self._sent_ns = observed_ns, sent_ns
+        return observed_ns + max(sent_ns - self._sent_ns, 0)
 
 
 class TwistReader(_Stamped):

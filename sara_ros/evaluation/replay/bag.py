@@ -6,14 +6,15 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from heapq import merge
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from rosbags.interfaces import Connection
 from rosbags.rosbag1 import Reader as Ros1Reader
 from rosbags.rosbag2 import Reader as Ros2Reader
 
 from sara_ros.core.errors import describe
-from sara_ros.evaluation.replay.cut_off import CutOffReader, is_cut_off
+from sara_ros.evaluation.replay.bag_files import MENDING, METADATA, files_of, storage_files
+from sara_ros.evaluation.replay.cut_off import CutOffReader, is_cut_off, is_mcap
 from sara_ros.evaluation.replay.message_types import (
     Reader,
     UnknownTypeError,
@@ -22,17 +23,14 @@ from sara_ros.evaluation.replay.message_types import (
 )
 from sara_ros.evaluation.replay.messages import BagError, BagMessage, Topic, at
 
-SUFFIXES: Final = ('.mcap', '.db3', '.bag')
-METADATA: Final = 'metadata.yaml'
-
 
 class Bag:
     """
     One bag: a rosbag2 folder, a single ``.mcap`` or ``.db3`` file, or a ROS 1 ``.bag``.
 
-    A folder without ``metadata.yaml`` is read file by file, merged by the time of recording. An
-    MCAP file whose recorder was killed is read as far as it goes. Messages are streamed, so
-    memory does not grow with the bag.
+    Files of a folder are merged by the time of recording. An MCAP file whose recorder was killed,
+    or whose index is damaged, is read from its beginning as far as it goes. Messages are
+    streamed, so memory does not grow with the bag.
     """
 
     instruction = ''
@@ -46,9 +44,9 @@ class Bag:
         self.name = path.name
         self.notes: list[str] = []
         self._path = path
-        self._files = _files(path)
-        self._ros1 = self._files[0].suffix == '.bag'
-        self.kind = 'ROS 1 bag' if self._ros1 else 'rosbag2'
+        self._files, notes = files_of(path)
+        self.notes += notes
+        self.kind = 'ROS 1 bag' if self._files[0].suffix == '.bag' else 'rosbag2'
         self._readers: dict[tuple[str, str], Reader] = {}
         try:
             self.topics = self._read_topics()
@@ -56,7 +54,7 @@ class Bag:
             if self._files != [path] or not path.is_dir():
                 raise
             self.notes.append(f'{METADATA} is not used: {err}')
-            self._files = _storage_files(path)
+            self._files = storage_files(path)
             self.topics = self._read_topics()
 
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
@@ -78,7 +76,11 @@ class Bag:
 
     def _read_topics(self) -> tuple[Topic, ...]:
         with ExitStack() as stack:
-            return self._topics([each for one in self._open(stack) for each in one.connections])
+            connections = [each for one in self._open(stack) for each in one.connections]
+            try:
+                return self._topics(connections)
+            except (TypeError, ValueError, AttributeError) as err:
+                raise BagError(f'{self.name}: its topics make no sense: {describe(err)}') from err
 
     def _message(self, connection: Connection, log_ns: int, data: bytes) -> BagMessage:
         read = self._readers[connection.topic, ros2_name(connection.msgtype)]
@@ -96,15 +98,33 @@ class Bag:
         return [self._reader(stack, path) for path in self._files]
 
     def _reader(self, stack: ExitStack, path: Path) -> Any:
+        if path.suffix == '.db3' and set('#?%') & set(str(path)):
+            raise BagError(
+                f"{path}: SQLite takes '#', '?' and '%' in a path for something else; rename it"
+            )
         try:
             if is_cut_off(path):
-                note = f'{path.name} has no end: its recorder was killed or a copy not finished'
-                if note not in self.notes:
-                    self.notes.append(note)
+                self._note(
+                    f'{path.name} has no end: its recorder was killed or a copy not finished'
+                )
                 return stack.enter_context(CutOffReader(path))
-            return stack.enter_context(Ros1Reader(path) if self._ros1 else Ros2Reader(path))
+            ros1 = path.suffix == '.bag'
+            return stack.enter_context(Ros1Reader(path) if ros1 else Ros2Reader(path))
         except Exception as err:  # a broken file may raise anything
-            raise BagError(f'{self.name}: {path.name} cannot be opened: {describe(err)}') from err
+            if is_mcap(path):
+                self._note(f'{path.name} is read without its index: {describe(err)}')
+                return stack.enter_context(CutOffReader(path))
+            mending = MENDING.get(path.suffix, '')
+            raise BagError(
+                f'{self._named(path)} cannot be opened: {describe(err)}{mending}'
+            ) from err
+
+    def _named(self, path: Path) -> str:
+        return self.name if path.name == self.name else f'{self.name}: {path.name}'
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
 
     def _topics(self, connections: list[Connection]) -> tuple[Topic, ...]:
         found: dict[str, Topic] = {}
@@ -121,27 +141,7 @@ class Bag:
         key = connection.topic, ros2_name(connection.msgtype)
         if key not in self._readers:
             try:
-                self._readers[key] = reader_of(connection, ros1=self._ros1)
+                self._readers[key] = reader_of(connection)
             except UnknownTypeError as err:
                 return str(err)
         return ''
-
-
-def _files(path: Path) -> list[Path]:
-    """Return what to open: the folder with its metadata, or the storage files themselves."""
-    if not path.exists():
-        raise BagError(f'{path} does not exist')
-    if path.is_file():
-        if path.suffix not in SUFFIXES:
-            raise BagError(f'{path.name} is not a bag; known: {", ".join(SUFFIXES)} and folders')
-        return [path]
-    if (path / METADATA).exists() and not any(map(is_cut_off, path.glob('*.mcap'))):
-        return [path]
-    return _storage_files(path)
-
-
-def _storage_files(path: Path) -> list[Path]:
-    files = sorted(each for each in path.iterdir() if each.suffix in SUFFIXES)
-    if not files:
-        raise BagError(f'{path} holds no bag: neither {METADATA} nor {", ".join(SUFFIXES)} files')
-    return files

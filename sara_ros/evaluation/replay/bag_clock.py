@@ -7,7 +7,7 @@ from dataclasses import replace
 import time
 from typing import Protocol
 
-from sara_ros.core import ActionChunk, Observation, Policy, PolicySpec
+from sara_ros.core import ActionChunk, Observation, ObservationError, Policy, PolicySpec
 
 
 class Measure(Protocol):
@@ -15,6 +15,10 @@ class Measure(Protocol):
 
     def add(self, observation: Observation, timing_ns: dict[str, int]) -> None:
         """Take the durations of one call of the policy and what it saw."""
+        ...
+
+    def refused(self, observation: Observation, err: ObservationError) -> None:
+        """Take an observation that the policy cannot act on, and why."""
         ...
 
 
@@ -68,7 +72,11 @@ class DeclaredLatency:
         started = replace(
             observation, timing=replace(observation.timing, mark_ns=time.monotonic_ns())
         )
-        chunk = self._policy.act(started)
+        try:
+            chunk = self._policy.act(started)
+        except ObservationError as err:
+            self._measure.refused(observation, err)
+            raise
         self._measure.add(observation, dict(chunk.timing.stages_ns))
         timing = observation.timing.mark('preprocess', self._clock())
         if self._latency_ns:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 import os
 from secrets import token_hex
+import socket
 from typing import Any, Final
 
 from sara_ros.core import ParameterError
@@ -15,6 +16,7 @@ from sara_ros.evaluation.replay.many import Outcomes, attempt
 from sara_ros.evaluation.replay.messages import BagError
 
 LOCAL: Final = 'local'
+CONNECT_SEC: Final = 5.0
 _LOCAL_OPTIONS: Final[dict[str, Any]] = {
     'include_dashboard': False,
     'object_store_memory': 256 * 2**20,
@@ -68,6 +70,7 @@ class RayCluster:
         options: dict[str, Any] = {}
         if self._address == LOCAL:
             options = _LOCAL_OPTIONS
+        check_reachable(self._address)
         try:
             self._ray.init(self._address, log_to_driver=False, logging_level='ERROR', **options)
         except Exception as err:  # connecting may raise anything
@@ -92,6 +95,23 @@ class RayCluster:
         needed = _resources(job)
         task = self._ray.remote(num_cpus=needed['CPU'], num_gpus=needed['GPU'])(attempt)
         return task.remote(job)
+
+
+def check_reachable(address: str) -> None:
+    """
+    Check that somebody listens at ``HOST:PORT``: Ray would try for minutes.
+
+    :raises ParameterError: when nobody does.
+    """
+    host, _, port = address.rpartition(':')
+    if not host or not port.isdecimal() or '/' in host:
+        return
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SEC).close()
+    except (OSError, OverflowError) as err:
+        raise ParameterError(
+            f'--cluster {address}: no Ray cluster can be reached there: {describe(err)}'
+        ) from err
 
 
 def _resources(job: Job) -> dict[str, int]:

@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sara_ros.core import ParameterError, Policy
+from sara_ros.core import ParameterError, Policy, SaraError
+from sara_ros.core.errors import describe
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +43,37 @@ def load(models_dir: Path, contender: Contender, device: str, threads: int) -> P
     from sara_ros.policies.threads import limit_threads
 
     limit_threads(threads)
-    policy = load_policy(
-        models_dir,
-        contender.model_id,
-        attention_backend=contender.attention_backend,
-        device=device,
-    )
-    warm_up(policy)
+    try:
+        policy = load_policy(
+            models_dir,
+            contender.model_id,
+            attention_backend=contender.attention_backend,
+            device=device,
+        )
+        warm_up(policy)
+    except SaraError:
+        raise
+    except Exception as err:  # whatever torch makes of a device that is not there
+        raise ParameterError(
+            f"model '{contender.name}' cannot be served on --device {device}: {describe(err)}"
+        ) from err
     return policy
+
+
+def needs_of(models_dir: Path, contender: Contender) -> tuple[str, ...]:
+    """
+    Return the names of what a model observes, without loading its weights.
+
+    :raises SaraError: when there is no such model.
+    """
+    from sara_ros.policies import checkpoint as checkpoints
+    from sara_ros.policies.loading import SCRIPTED_EXPERT
+
+    if contender.model_id == SCRIPTED_EXPERT:
+        spec = load(models_dir, contender, 'cpu', 1).spec
+    else:
+        spec = checkpoints.read(models_dir, contender.model_id).checkpoint.spec
+    return tuple(need.name for need in spec.observations)
 
 
 def facts_of(policy: Policy, contender: Contender) -> dict[str, Any]:

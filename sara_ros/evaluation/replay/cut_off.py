@@ -1,4 +1,4 @@
-"""MCAP files without an end, as a killed recorder leaves them."""
+"""MCAP files without an end, as a killed recorder leaves them, or without an index."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
-import struct
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
-from mcap.exceptions import McapError
 from mcap.records import Channel, Message, Schema
 from mcap.stream_reader import StreamReader
 from rosbags.interfaces import (
@@ -23,19 +21,27 @@ from rosbags.interfaces import (
 MAGIC: Final = b'\x89MCAP0\r\n'
 _FORMATS: Final = {
     'ros2msg': MessageDefinitionFormat.MSG,
+    'ros1msg': MessageDefinitionFormat.MSG,
     'ros2idl': MessageDefinitionFormat.IDL,
     'omgidl': MessageDefinitionFormat.IDL,
 }
 
 
-def is_cut_off(path: Path) -> bool:
-    """Tell whether an MCAP file begins as one and does not end as one."""
-    if path.suffix != '.mcap' or path.stat().st_size < 2 * len(MAGIC):
+def is_mcap(path: Path) -> bool:
+    """Tell whether a file begins as an MCAP file with something in it."""
+    if path.suffix != '.mcap' or not path.is_file() or path.stat().st_size <= 2 * len(MAGIC):
         return False
     with path.open('rb') as file:
-        begins = file.read(len(MAGIC)) == MAGIC
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def is_cut_off(path: Path) -> bool:
+    """Tell whether an MCAP file begins as one and does not end as one."""
+    if not is_mcap(path):
+        return False
+    with path.open('rb') as file:
         file.seek(-len(MAGIC), 2)
-        return begins and file.read() != MAGIC
+        return file.read() != MAGIC
 
 
 class CutOffReader:
@@ -103,6 +109,5 @@ class CutOffReader:
 
 
 def _records(file: BinaryIO) -> Iterator[Any]:
-    # The last record is not complete, and a chunk cut in two may fail in any way.
-    with suppress(McapError, ValueError, EOFError, RuntimeError, struct.error):
+    with suppress(Exception):  # the last record is cut in two and may fail in any way
         yield from StreamReader(file).records

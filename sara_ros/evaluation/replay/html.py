@@ -16,10 +16,17 @@ from sara_ros.evaluation.page import card, page, percentile_cells, picture
 from sara_ros.evaluation.plots import DARK, LIGHT
 from sara_ros.evaluation.replay.error_plot import error_png
 from sara_ros.evaluation.replay.page_data import PageData
+from sara_ros.evaluation.replay.remarks import idle
 from sara_ros.evaluation.replay.report import Report
 from sara_ros.evaluation.replay.scores import BASELINES
 
 TITLE: Final = 'sara_ros replay'
+BASELINES_ARE: Final = (
+    'Three predictions that cost nothing stand beside the policy. Training mean: always the mean '
+    'action. Copy state: stay where the robot is. Copy previous action: repeat the last recorded '
+    'action, which is hard to beat where the recording moves slowly. A policy that is no better '
+    'than the first two has learned little about this recording.'
+)
 STAGES: Final = ('decode', 'preprocess', 'inference', 'compute')
 
 
@@ -30,7 +37,8 @@ def write_page(report: Report, pages: Sequence[PageData], path: Path) -> None:
     text = page(
         TITLE,
         _header(report),
-        card('Error', _errors(results), _plots(results)),
+        *_remarks(results),
+        card('Error', _errors(results), tag('p', BASELINES_ARE, class_='dim'), _plots(results)),
         card('Every moment', _scrubber(), _data(pages)),
         card('Commands', _commands(results)),
         card('Time on this machine', _times(results)),
@@ -54,6 +62,17 @@ def _header(report: Report) -> Html:
     )
 
 
+def _remarks(results: Sequence[Mapping[str, Any]]) -> list[Html]:
+    lines = []
+    for result in results:
+        where = f'{result["bag"]["name"]}, {result["model"]["name"]}'
+        lines += [result['bag']['broken']] if result['bag']['broken'] else []
+        lines += [f'{where}: {idle(result)}', *result['problems']] if idle(result) else []
+        lines += result['remarks']
+    items = [tag('li', line) for line in dict.fromkeys(lines)]
+    return [card('Before you read the numbers', tag('ul', *items))] if items else []
+
+
 def _errors(results: Sequence[Mapping[str, Any]]) -> Html:
     heads = ('Recording', 'Policy', 'Compared', 'Mean absolute error',
              *(name.replace('_', ' ') for name in BASELINES))  # fmt: skip
@@ -74,7 +93,7 @@ def _errors(results: Sequence[Mapping[str, Any]]) -> Html:
 def _plots(results: Sequence[Mapping[str, Any]]) -> Html:
     known = [result for result in results if result['error']['compared']]
     if not known:
-        return tag('p', 'No recorded action was found, so there is no error.', class_='dim')
+        return tag('p', 'No action could be compared, so there is no error.', class_='dim')
     text = 'Mean absolute error of each dimension as a share of its range'
     return picture(error_png(known, LIGHT), error_png(known, DARK), text)
 
@@ -88,6 +107,7 @@ def _scrubber() -> Html:
         'div',
         tag('p', *labels, ' ', tag('output', id='clock')),
         tag('input', id='scrubber', type='range', min=0, value=0, style='width:100%'),
+        tag('p', id='legend'),
         tag('canvas', id='plot', style='width:100%;height:240px'),
         tag('img', id='frame', alt='what the policy saw', hidden=True),
         tag('table', tag('thead', tag('tr', id='heads')), tag('tbody', id='values')),
@@ -132,8 +152,9 @@ def _commands(results: Sequence[Mapping[str, Any]]) -> Html:
             _percent(smooth['recorded']['change']),
         ))  # fmt: skip
     return table(
-        'On the clock of the recording. Change: mean difference of commands that follow each '
-        'other, as a share of the range',
+        'On the clock of the recording. Holds: commands without a fresh action. Clipped: values '
+        'beyond the range of the policy. Age: from the stamp of the observation to its command. '
+        'Change: mean difference of commands that follow each other, as a share of the range',
         heads, rows, numbers=7,
     )  # fmt: skip
 
@@ -176,8 +197,12 @@ def _bag(result: Mapping[str, Any]) -> Html:
     counts = [*result['dropped'].items()]
     dropped = ', '.join(f'{count} {reason}' for reason, count in counts) or 'none'
     runs = ', '.join(f'{count} {reason}' for reason, count in result['runs'].items()) or 'none'
-    lines = [f'observations: {result["observations"]}; dropped: {dropped}; runs ended: {runs}']
-    lines += [*bag['notes'], *result['problems']] + ([bag['broken']] if bag['broken'] else [])
+    lines = [
+        f'instruction: {", ".join(result["instructions"])}',
+        f'observations: {result["observations"]}; dropped: {dropped}; runs ended: {runs}',
+        *bag['notes'],
+        *result['problems'],
+    ]
     title = f'{bag["name"]} ({bag["kind"]}, {bag["span_sec"]:.1f} s), {result["model"]["name"]}'
     heads = ('Topic', 'Type', 'Used as', 'Messages')
     return tag('div', table(title, heads, rows, numbers=1),

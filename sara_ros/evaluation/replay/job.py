@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sara_ros.core import ParameterError, Policy
+from sara_ros.core.errors import describe
 from sara_ros.decoding.stamps import NS
 from sara_ros.evaluation.replay.contender import Contender, facts_of, load
 from sara_ros.evaluation.replay.lerobot_source import mean_action
 from sara_ros.evaluation.replay.page_data import PageData, page_data
 from sara_ros.evaluation.replay.places import Place
 from sara_ros.evaluation.replay.predictions import write_predictions
+from sara_ros.evaluation.replay.remarks import remarks_of
 from sara_ros.evaluation.replay.replay import Replayed, ReplaySettings, Watch, replay
 from sara_ros.evaluation.replay.scores import scores_of
 
@@ -65,8 +67,8 @@ def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
     """
     source = job.place.open()
     policy = load(job.models_dir, job.contender, job.device, job.threads)
-    replayed = replay(source, policy, job.settings, watch)
     mean = _training_mean(job, policy)
+    replayed = replay(source, policy, job.settings, watch)
     report = {
         'bag': _bag(replayed),
         'model': facts_of(policy, job.contender),
@@ -74,10 +76,14 @@ def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
         'latency_ms': job.settings.latency_ms,
         **scores_of(replayed, job.rate_hz or policy.spec.action.rate_hz, mean),
         'problems': [each.text(source.name) for each in replayed.trace.problems],
+        'remarks': remarks_of(replayed),
     }
     if job.mcap is not None:
         path = job.mcap / f'{source.name}.{job.contender.name}.mcap'
-        write_predictions(replayed, job.contender.name, path)
+        try:
+            write_predictions(replayed, job.contender.name, path)
+        except OSError as err:
+            raise ParameterError(f'--mcap: cannot write {path}: {describe(err)}') from err
         report['predictions'] = path.name
     trace = replayed.trace
     return JobResult(

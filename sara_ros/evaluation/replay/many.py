@@ -102,7 +102,8 @@ def _one(job: Job, bar: Progress) -> JobResult:
 
 
 def _spread(jobs: Sequence[Job], workers: Workers, bar: Progress) -> list[JobResult]:
-    task = bar.add_task(f'{len(jobs)} replays, {workers.name}', total=len(jobs))
+    count = f'{len(jobs)} replays' if len(jobs) > 1 else '1 replay'
+    task = bar.add_task(f'{count}, {workers.name}', total=len(jobs))
     results: dict[int, JobResult] = {}
     with closing(workers.outcomes(jobs)) as outcomes:
         for place, outcome in outcomes:

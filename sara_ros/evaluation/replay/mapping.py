@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+import math
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from sara_ros.core import ParameterError, SpecError
 from sara_ros.core.json_fields import Fields
+from sara_ros.evaluation.replay.map_file import read_yaml
 
 FORMS: Final = {
     'end_effector_action': ('sara_ros_msgs/msg/EndEffectorAction',),
@@ -22,10 +22,11 @@ FORMS: Final = {
 """How recorded actions are read, and from which message types."""
 ALIGNMENTS: Final = ('nearest', 'next', 'previous')
 CLOCKS: Final = ('log', 'header')
+MOST_SEC: Final = 3600
 JOINT_FIELDS: Final = ('position', 'velocity', 'effort')
 KEYS: Final = (
     'instruction', 'instruction_topic', 'clock', 'topics', 'static_transforms', 'actions',
-    'align', 'tolerance_sec', 'training_mean',
+    'align', 'tolerance_sec', 'training_mean', 'joints',
 )  # fmt: skip
 ACTION_KEYS: Final = ('topic', 'form', 'dimensions', 'field', 'scale', 'offset')
 
@@ -60,6 +61,8 @@ class ReplayMap:
     :param align: which recorded action belongs to an instant.
     :param tolerance_sec: largest distance between the two; 0: half a command period.
     :param training_mean: mean action of the training data by dimension, for its baseline.
+    :param joints: of the state of a data set made from the recording; empty: those of the first
+        joint state. A replay takes those that the policy needs.
     """
 
     instruction: str = ''
@@ -71,6 +74,7 @@ class ReplayMap:
     align: str = 'nearest'
     tolerance_sec: float = 0.0
     training_mean: Mapping[str, float] = field(default_factory=dict)
+    joints: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the words that have to be known."""
@@ -79,8 +83,16 @@ class ReplayMap:
         for each in self.actions:
             _one_of('actions.form', each.form, ('', *FORMS))
             _one_of('actions.field', each.field, JOINT_FIELDS)
-        if not self.tolerance_sec >= 0:
-            raise ParameterError(f'tolerance_sec is {self.tolerance_sec}; give seconds, or 0')
+            _finite(f"scale of '{each.topic}'", each.scale)
+            _finite(f"offset of '{each.topic}'", each.offset)
+            if each.scale == 0:
+                raise ParameterError(f"scale of '{each.topic}' is 0, which leaves nothing of it")
+        for name, value in self.training_mean.items():
+            _finite(f'training_mean.{name}', value)
+        if not 0 <= self.tolerance_sec <= MOST_SEC:
+            raise ParameterError(
+                f'tolerance_sec is {self.tolerance_sec}; give 0 to {MOST_SEC} seconds'
+            )
 
     @classmethod
     def read(cls, path: Path) -> ReplayMap:
@@ -90,11 +102,7 @@ class ReplayMap:
         :raises ParameterError: naming the file and what is wrong in it.
         """
         try:
-            data = yaml.safe_load(path.read_text(encoding='utf-8'))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-            raise ParameterError(f'cannot read the map {path}: {err}') from err
-        try:
-            return cls.of({} if data is None else data, path.name)
+            return cls.of(read_yaml(path), path.name)
         except SpecError as err:
             raise ParameterError(str(err)) from err
 
@@ -120,6 +128,7 @@ class ReplayMap:
             align=fields.text('align', 'nearest'),
             tolerance_sec=fields.number('tolerance_sec', 0.0),
             training_mean=_numbers(fields, 'training_mean'),
+            joints=fields.texts('joints', ()),
         )
 
     def with_topics(self, entries: Sequence[str]) -> ReplayMap:
@@ -162,6 +171,11 @@ def _only(data: Any, known: Sequence[str], place: str) -> None:
     unknown = [key for key in data if key not in known] if isinstance(data, Mapping) else []
     if unknown:
         raise SpecError(f"{place}: unknown key '{unknown[0]}'; known: {', '.join(known)}")
+
+
+def _finite(name: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise ParameterError(f'{name} is {value}; give a finite number')
 
 
 def _one_of(name: str, value: str, known: Sequence[str]) -> None:

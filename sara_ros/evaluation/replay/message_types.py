@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from rosbags.interfaces import Connection, MessageDefinitionFormat
+from rosbags.interfaces import Connection, ConnectionExtRosbag1, MessageDefinitionFormat
 from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
@@ -29,7 +29,7 @@ def ros2_name(name: str) -> str:
     return name if '/' in rest or not rest else f'{package}/msg/{rest}'
 
 
-def reader_of(connection: Connection, *, ros1: bool) -> Reader:
+def reader_of(connection: Connection) -> Reader:
     """
     Return what turns the bytes of a connection into messages.
 
@@ -38,9 +38,10 @@ def reader_of(connection: Connection, *, ros1: bool) -> Reader:
 
     :raises UnknownTypeError: saying why the type is not known.
     """
-    name = ros2_name(connection.msgtype)
+    name, ros1 = ros2_name(connection.msgtype), _is_ros1(connection)
     problem = 'the bag embeds no definition of it'
-    if connection.msgdef.format is not MessageDefinitionFormat.NONE:
+    given = connection.msgdef.format is not MessageDefinitionFormat.NONE
+    if given and connection.msgdef.data.strip():
         try:
             store = _embedded(name, connection.msgdef.format.name, connection.msgdef.data)
             return _reader(store, name, ros1=ros1)
@@ -50,6 +51,15 @@ def reader_of(connection: Connection, *, ros1: bool) -> Reader:
     if name not in store.fielddefs:
         raise UnknownTypeError(f"type '{name}' is not known, and {problem}")
     return _reader(store, name, ros1=ros1)
+
+
+def _is_ros1(connection: Connection) -> bool:
+    if isinstance(connection.ext, ConnectionExtRosbag1):
+        return True
+    encoding = connection.ext.serialization_format
+    if encoding not in ('cdr', 'ros1', ''):
+        raise UnknownTypeError(f"its messages are encoded as '{encoding}'; cdr and ros1 are read")
+    return encoding == 'ros1'
 
 
 def _reader(store: Typestore, name: str, *, ros1: bool) -> Reader:

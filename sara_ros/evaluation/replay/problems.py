@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from sara_ros.core import ObservationError
 from sara_ros.core.errors import describe
+from sara_ros.evaluation.formatting import one_line
 from sara_ros.evaluation.replay.messages import at
+
+MOST_CHARACTERS: Final = 600
+"""Of a message: a joint state may hold thousands of names, and all of them would be listed."""
 
 
 @dataclass(slots=True)
@@ -26,7 +31,7 @@ class Problem:
     def text(self, bag: str) -> str:
         """Return it for people."""
         times = f'{self.count} times' if self.count > 1 else 'once'
-        return (
+        return one_line(
             f"{bag}: topic '{self.topic}', {self.reason} ({times}, first at stamp "
             f'{at(self.stamp_ns)}): {self.message}'
         )
@@ -44,7 +49,10 @@ class Problems:
         reason = err.reason if isinstance(err, ObservationError) else 'undecodable'
         key = topic, reason
         if key not in self._found:
-            self._found[key] = Problem(topic, reason, stamp_ns, describe(err))
+            message = one_line(describe(err))
+            if len(message) > MOST_CHARACTERS:
+                message = f'{message[:MOST_CHARACTERS]}...'
+            self._found[key] = Problem(topic, reason, stamp_ns, message)
         self._found[key].count += 1
 
     def __iter__(self):  # type: ignore[no-untyped-def]

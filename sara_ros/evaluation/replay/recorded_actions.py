@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sara_ros.core import ActionSpec, ParameterError
+from sara_ros.core import ActionSpec, ObservationError, ParameterError
 from sara_ros.decoding.stamps import NS
 from sara_ros.evaluation.replay.action_readers import (
     MOTION,
@@ -40,28 +40,36 @@ class RecordedActions:
         self._spec = spec
         self.period_ns = round(NS / spec.rate_hz)
         tolerance_ns = round(known.tolerance_sec * NS) or self.period_ns // 2
-        self._tracks = {
-            source.topic: _track(source, spec, known.align, tolerance_ns) for source in sources
-        }
+        self._tracks = [
+            (source.topic, _track(source, spec, known.align, tolerance_ns)) for source in sources
+        ]
 
     @property
     def topics(self) -> tuple[str, ...]:
         """Topics to feed to :meth:`add`."""
-        return tuple(self._tracks)
+        return tuple(dict.fromkeys(topic for topic, _ in self._tracks))
 
     def add(self, topic: str, message: Any, log_ns: int) -> None:
         """
         Take a message of one of ``topics``.
 
-        :raises ObservationError: when it holds no action.
+        :raises ObservationError: when none of the sources of that topic finds an action in it.
         """
-        self._tracks[topic].add(message, log_ns)
+        tracks = [track for known, track in self._tracks if known == topic]
+        refused = []
+        for track in tracks:
+            try:
+                track.add(message, log_ns)
+            except ObservationError as err:
+                refused.append(err)
+        if len(refused) == len(tracks):
+            raise refused[0]
 
     def at(self, times_ns: Iterable[int]) -> Floats:
         """Return the recorded actions at ``times_ns``, ``(N, dimensions)``, NaN where unknown."""
         times = np.fromiter(times_ns, np.int64)
         merged = np.full((len(times), len(self._spec.names)), np.nan)
-        for track in self._tracks.values():
+        for _, track in self._tracks:
             values = track.at(times)
             merged = np.where(np.isnan(merged), values, merged)
         return merged

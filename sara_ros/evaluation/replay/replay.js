@@ -4,6 +4,7 @@ const colors = ['#CC6677', '#44AA99', '#AA4499', '#999933', '#6699CC', '#882255'
 const find = (id) => document.getElementById(id);
 const [bagList, dimensionList, slider] = ['bag', 'dimension', 'scrubber'].map(find);
 const [clock, frame, canvas, rows] = ['clock', 'frame', 'plot', 'values'].map(find);
+const legend = find('legend');
 
 // Index of the last time at or before `at`, or -1.
 function before(times, at) {
@@ -36,7 +37,12 @@ function draw(at) {
   pen.scale(ratio, ratio);
   const dimension = Math.max(0, dimensionList.selectedIndex);
   const known = series().flatMap((each) => each.values[dimension] || []).filter((v) => v !== null);
-  if (!known.length) return;
+  if (!known.length) {
+    pen.fillStyle = getComputedStyle(document.body).color;
+    pen.font = '14px sans-serif';
+    pen.fillText('no action of this dimension', 56, height / 2);
+    return;
+  }
   let low = Infinity;
   let high = -Infinity;
   for (const value of known) { low = Math.min(low, value); high = Math.max(high, value); }
@@ -77,9 +83,13 @@ function show() {
   clock.textContent = at.toFixed(2) + ' s';
   const place = before(bag().frame_times_sec, at);
   frame.hidden = place < 0;
+  frame.style.display = place < 0 ? 'none' : '';
   if (place >= 0) frame.src = bag().frames[place];
   rows.replaceChildren(...bag().dimensions.map((name, dimension) => {
     const row = document.createElement('tr');
+    row.style.cursor = 'pointer';
+    row.style.fontWeight = dimension === dimensionList.selectedIndex ? 'bold' : '';
+    row.addEventListener('click', () => { dimensionList.selectedIndex = dimension; show(); });
     const cells = series().map((each) => {
       const index = before(each.times_sec, at);
       return index < 0 ? '-' : text(each.values[dimension][index]);
@@ -96,6 +106,13 @@ function show() {
 
 function open() {
   fill(dimensionList, bag().dimensions);
+  legend.replaceChildren(...series().map((each, index) => {
+    const item = document.createElement('span');
+    item.textContent = '\u2014 ' + each.name;
+    item.style.marginRight = '1.5em';
+    item.style.color = each.name === 'recorded' ? '' : colors[index % colors.length];
+    return item;
+  }));
   const head = ['Dimension', 'Unit', ...series().map((each) => each.name)];
   find('heads').replaceChildren(...head.map((name, column) => {
     const cell = document.createElement('th');

@@ -54,6 +54,7 @@ class Replayed:
     :param instructions: what the runs followed, in the order of their first appearance.
     :param instruction_topic: where these came from; empty where the recording as a whole says it.
     :param broken: why the recording ended early; empty when it did not.
+    :param missing: by topic, how many messages came and how many there should be.
     """
 
     source: Source
@@ -65,6 +66,7 @@ class Replayed:
     wall_sec: float
     span_ns: tuple[int, int]
     broken: str = ''
+    missing: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def replay(
@@ -98,14 +100,16 @@ class _Replay:
         self._needs: dict[str, list[ObservationSpec]] = {}
         for need in spec.observations:
             self._needs.setdefault(self._topics[need.name], []).append(need)
-        self._recorded = RecordedActions(spec.action, actions_of(source, spec, known), known)
+        sources = actions_of(source, spec.action.kind, known)
+        self._recorded = RecordedActions(spec.action, sources, known)
         self._instructing = instruction_topic_of(source, known)
         self._instructions: dict[str, None] = {}
         self._trace = Trace(spec, frames=FrameStrip(settings.frames))
         self._span_ns: list[int] = []
         self._broken = ''
+        self._missing: dict[str, tuple[int, int]] = {}
         self._clock = BagClock()
-        recorder = TraceRecorder(self._trace, self._clock)
+        recorder = TraceRecorder(self._trace, self._clock, self._topics[spec.driver.name])
         self._loop = BagTimeLoop(
             policy, recorder, recorder, self._clock,
             instruction=self._instruction(), latency_ms=settings.latency_ms,
@@ -132,7 +136,7 @@ class _Replay:
         return Replayed(
             self._source, trace, self._recorded, dict(self._topics),
             tuple(self._instructions) or (self._loop.instruction,), self._instructing,
-            time.monotonic() - began, span_ns, self._broken,
+            time.monotonic() - began, span_ns, self._broken, self._missing,
         )  # fmt: skip
 
     def _instruction(self) -> str:
@@ -154,12 +158,15 @@ class _Replay:
 
     def _deliveries(self) -> Iterator[Delivery]:
         wanted = self._wanted()
-        total = sum(topic.count for topic in self._source.topics if topic.name in wanted)
+        announced = {each.name: each.count for each in self._source.topics if each.name in wanted}
+        total = sum(announced.values())
+        came = dict.fromkeys(announced, 0)
         try:
             for done, message in enumerate(self._source.messages(wanted)):
                 if self._trace.failure:
                     return
                 self._watch(done, total)
+                came[message.topic] += 1
                 try:
                     plausible(message.log_ns)
                 except ObservationError as err:
@@ -169,6 +176,10 @@ class _Replay:
         except BagError as err:
             # Raised here it would pass through the policy that waits for the next message.
             self._broken = str(err)
+            return
+        self._missing = {
+            name: (came[name], count) for name, count in announced.items() if came[name] != count
+        }
 
     def _delivery(self, message: BagMessage) -> Delivery:
         at_ns = message.log_ns

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from sara_ros.evaluation.machine import describe_machine
 from sara_ros.evaluation.replay.job import JobResult
+from sara_ros.evaluation.replay.remarks import idle
 from sara_ros.evaluation.replay.scores import STATEMENT
 
 SCHEMA: Final = 'sara_ros/replay/1'
@@ -40,13 +41,16 @@ def shortcomings(
     Return every limit that a result does not keep, in words.
 
     A result without recorded actions keeps no limit on the error, and one without an inference
-    none on the time. So does a recording that broke off.
+    none on the time. A recording that broke off, and one on which the policy chose no action,
+    always fall short.
     """
     found = []
     for result in report['results']:
         where = f'{result["bag"]["name"]}, {result["model"]["name"]}'
         if result['bag']['broken']:
             found.append(result['bag']['broken'])
+        elif idle(result):
+            found.append(f'{where}: {idle(result)}')
         checks = (
             ('mean absolute error', result['error']['mean_absolute']['policy'], max_error, ''),
             ('p95 of the policy', result['measured']['stages_ms']['compute']['p95'], max_p95_ms,

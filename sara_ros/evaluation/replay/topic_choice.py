@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -13,6 +13,9 @@ from sara_ros.evaluation.replay.messages import Source, Topic
 
 TEXT: Final = 'std_msgs/msg/String'
 STATUS: Final = 'sara_ros_msgs/msg/PolicyStatus'
+COMPRESSED: Final = '/compressed'
+MOST_LISTED: Final = 20
+"""Topics named in an error; a recording may have hundreds."""
 
 
 def topic_of(need: ObservationSpec, spec: PolicySpec, source: Source, known: ReplayMap) -> Topic:
@@ -20,7 +23,7 @@ def topic_of(need: ObservationSpec, spec: PolicySpec, source: Source, known: Rep
     Return the topic of ``source`` that ``need`` is read from.
 
     Without an entry in the map it is the topic of the default name, in whatever namespace, or
-    the only one of a fitting type that records no action.
+    the only one of a fitting type that records no action and that no other need could be meant by.
 
     :raises ParameterError: when there is none, several, or its messages cannot be read.
     """
@@ -28,36 +31,71 @@ def topic_of(need: ObservationSpec, spec: PolicySpec, source: Source, known: Rep
     where = f"{source.name}: observation '{need.name}' ({need.kind})"
     if need.name in known.topics:
         return _usable(_named(known.topics[need.name], source, where), types, where)
-    taken = {absolute(each.topic) for each in known.actions}
     fitting = [each for each in source.topics if each.type in types]
-    ending = '/' + default_topic(need, spec)
-    named = [each for each in fitting if each.name.endswith(ending)]
-    exact = [each for each in named if each.name == ending]
-    free = [each for each in fitting if each.name not in taken]
-    for choice in (exact, named, free):
+    for choice in _choices(need, spec, fitting, known):
         if len(choice) == 1:
             return _usable(choice[0], types, where)
-    found = ', '.join(each.name for each in fitting) or f'none of type {" or ".join(types)}'
+    among = f' among {_listed(source.topics)}' if source.topics else '; there are no topics'
+    found = _listed(fitting) or f'none of type {" or ".join(types)}{among}'
     raise ParameterError(
         f'{where} cannot be told from the topics; fitting: {found}; name it with '
         f'--topic {need.name}=TOPIC or under topics in the map'
+        + ''.join(f'; {note}' for note in source.notes)
     )
 
 
-def actions_of(source: Source, spec: PolicySpec, known: ReplayMap) -> tuple[ActionSource, ...]:
+def _choices(
+    need: ObservationSpec, spec: PolicySpec, fitting: Sequence[Topic], known: ReplayMap
+) -> Iterator[list[Topic]]:
+    """Yield what may be meant, the surest first: raw before compressed, names before types."""
+    own = default_topic(need, spec)
+    alike = [each for each in spec.observations if each.kind == need.kind]
+    others = {default_topic(each, spec): each.name for each in alike} | {own: need.name}
+    whose = {each.name: _default_of(each.name, others) for each in fitting}
+    yield [each for each in fitting if each.name == f'/{own}']
+    yield [each for each in fitting if each.name == f'/{own}{COMPRESSED}']
+    named = [each for each in fitting if whose[each.name] == own]
+    yield [each for each in named if not each.name.endswith(COMPRESSED)]
+    yield named
+    settled = {own, *whose.values()} | {
+        topic for topic, name in others.items() if name in known.topics
+    }
+    if settled >= others.keys():
+        taken = {absolute(each.topic) for each in known.actions}
+        taken |= {absolute(topic) for name, topic in known.topics.items() if name != need.name}
+        # The two of one camera are one.
+        taken |= {f'{each.name}{COMPRESSED}' for each in fitting}
+        yield [
+            each for each in fitting if each.name not in taken and whose[each.name] in ('', own)
+        ]
+
+
+def _default_of(topic: str, defaults: Collection[str]) -> str:
+    """Return which of ``defaults`` a topic is called after, whatever its namespace."""
+    name = topic.removesuffix(COMPRESSED)
+    return max((each for each in defaults if name.endswith(f'/{each}')), key=len, default='')
+
+
+def _listed(topics: Sequence[Topic]) -> str:
+    more = f' and {len(topics) - MOST_LISTED} more' if len(topics) > MOST_LISTED else ''
+    return ', '.join(each.name for each in topics[:MOST_LISTED]) + more
+
+
+def actions_of(source: Source, kind: str, known: ReplayMap) -> tuple[ActionSource, ...]:
     """
     Return where recorded actions come from, with every form filled in.
 
     Without entries in the map these are our own actions, or those of a LeRobot folder.
 
+    :param kind: of the action, one of ``ACTION_KINDS``.
     :raises ParameterError: for a topic that is not there, cannot be read or is of another type.
     """
     if known.actions:
         return tuple(_completed(each, source) for each in known.actions)
     own = [each for each in source.topics if each.type in FORMS['end_effector_action']]
-    if spec.action.kind == 'end_effector_delta' and len(own) == 1 and not own[0].problem:
+    if kind == 'end_effector_delta' and len(own) == 1 and not own[0].problem:
         return (ActionSource(own[0].name, 'end_effector_action'),)
-    if spec.action.kind == 'joint_positions':
+    if kind == 'joint_positions':
         for each in source.topics:
             if each.name == '/action' and each.type in FORMS['joint_state']:
                 return (ActionSource(each.name, 'joint_state'),)
@@ -115,7 +153,7 @@ def _named(name: str, source: Source, where: str) -> Topic:
     for topic in source.topics:
         if topic.name in (name, absolute(name)):
             return topic
-    known = ', '.join(each.name for each in source.topics) or 'none'
+    known = _listed(source.topics) or 'none'
     raise ParameterError(f"{where}: there is no topic '{name}'; topics: {known}")
 
 

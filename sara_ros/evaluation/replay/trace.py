@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sara_ros.core import ActionChunk, Observation, PolicySpec
+from sara_ros.core import ActionChunk, Observation, ObservationError, PolicySpec
 from sara_ros.core.run import RunResult, TerminationReason
 from sara_ros.core.serving import Command
 from sara_ros.evaluation.replay.bag_clock import BagClock
@@ -88,10 +88,15 @@ class Trace:
 class TraceRecorder:
     """Listens to a serving loop, and to the policy's real durations."""
 
-    def __init__(self, trace: Trace, clock: BagClock) -> None:
-        """Write into ``trace``."""
+    def __init__(self, trace: Trace, clock: BagClock, driver: str) -> None:
+        """
+        Write into ``trace``.
+
+        :param driver: topic of the driving observation.
+        """
         self._trace = trace
         self._clock = clock
+        self._driver = driver
         self._state = _StatePicker(trace.spec)
 
     def command(self, command: Command) -> None:
@@ -123,6 +128,10 @@ class TraceRecorder:
         self._trace.measure('compute', compute_ns * 1e-6)
         self._trace.states.append(self._state(observation))
         self._trace.frames.offer(observation, self._trace.spec)
+
+    def refused(self, observation: Observation, err: ObservationError) -> None:
+        """Note what the policy could not act on, by the topic that drives it."""
+        self._trace.problems.add(self._driver, observation.timing.stamp_ns, err)
 
 
 class _StatePicker:

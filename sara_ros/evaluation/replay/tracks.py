@@ -35,6 +35,38 @@ class Track(Protocol):
         ...
 
 
+class _Series:
+    """
+    Rows by their instants, put in order once for many questions.
+
+    :param distinct: of rows of one instant, keep the first.
+    """
+
+    def __init__(self, *, distinct: bool = False) -> None:
+        self._distinct = distinct
+        self._times_ns: list[int] = []
+        self._rows: list[NDArray[np.float32]] = []
+        self._ordered: tuple[Times, Floats] | None = None
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, at_ns: int, row: NDArray[np.float32]) -> None:
+        self._times_ns.append(at_ns)
+        self._rows.append(row)
+        self._ordered = None
+
+    def ordered(self) -> tuple[Times, Floats]:
+        """Return instants and rows; of one instant in the order in which they came."""
+        if self._ordered is None:
+            times = np.asarray(self._times_ns, np.int64)
+            order = np.argsort(times, kind='stable')
+            if self._distinct:
+                order = np.unique(times, return_index=True)[1]
+            self._ordered = times[order], np.stack(self._rows).astype(np.float64)[order]
+        return self._ordered
+
+
 class SampledTrack:
     """Actions that are messages; each holds for its own instant."""
 
@@ -49,8 +81,7 @@ class SampledTrack:
         self._size = len(spec.names)
         self._align = align
         self._tolerance_ns = tolerance_ns
-        self._times_ns: list[int] = []
-        self._rows: list[NDArray[np.float32]] = []
+        self._series = _Series()
 
     @np.errstate(over='ignore')  # what is too large becomes infinity, and is refused
     def add(self, message: Any, log_ns: int) -> None:
@@ -69,15 +100,13 @@ class SampledTrack:
             row[list(places)] = by_name[name] * self._source.scale + self._source.offset
         if not np.isfinite(row[[place for each in self._places.values() for place in each]]).all():
             raise ObservationError('not_finite', 'action contains NaN or infinity')
-        self._times_ns.append(instant_ns)
-        self._rows.append(row)
+        self._series.add(instant_ns, row)
 
     def at(self, times_ns: Times) -> Floats:
         """Return the actions at ``times_ns``; see :class:`Track`."""
-        if not self._rows:
+        if not len(self._series):
             return np.full((len(times_ns), self._size), np.nan)
-        order = np.argsort(self._times_ns, kind='stable')
-        known = np.asarray(self._times_ns, np.int64)[order]
+        known, rows = self._series.ordered()
         after = np.searchsorted(known, times_ns, side='left').clip(max=len(known) - 1)
         before = (np.searchsorted(known, times_ns, side='right') - 1).clip(min=0)
         chosen = {'next': after, 'previous': before}.get(self._align)
@@ -86,7 +115,7 @@ class SampledTrack:
             chosen = np.where(nearer, after, before)
         distance = known[chosen] - times_ns
         wrong_side = {'next': distance < 0, 'previous': distance > 0}.get(self._align, False)
-        values: Floats = np.stack(self._rows).astype(np.float64)[order[chosen]]
+        values: Floats = rows[chosen]
         values[(np.abs(distance) > self._tolerance_ns) | wrong_side] = np.nan
         return values
 
@@ -106,19 +135,17 @@ class PoseTrack:
         self._size = len(spec.names)
         self._period_ns = round(NS / spec.rate_hz)
         self._tolerance_ns = tolerance_ns
-        self._times_ns: list[int] = []
-        self._poses: list[NDArray[np.float32]] = []
+        self._series = _Series(distinct=True)
 
     def add(self, message: Any, log_ns: int) -> None:
         """Take a message; see :class:`Track`."""
         pose = decode_pose(message)
-        self._times_ns.append(plausible(to_ns(message.header.stamp) or log_ns))
-        self._poses.append(pose)
+        self._series.add(plausible(to_ns(message.header.stamp) or log_ns), pose)
 
     def at(self, times_ns: Times) -> Floats:
         """Return the displacements at ``times_ns``; see :class:`Track`."""
         values = np.full((len(times_ns), self._size), np.nan)
-        if len(self._poses) < 2:
+        if len(self._series) < 2:
             return values
         start, end = self._at(times_ns), self._at(times_ns + self._period_ns)
         motion = np.hstack([end[:, :3] - start[:, :3], rotation_between(start[:, 3:], end[:, 3:])])
@@ -127,8 +154,7 @@ class PoseTrack:
         return values
 
     def _at(self, times_ns: Times) -> Floats:
-        known, first = np.unique(np.asarray(self._times_ns, np.int64), return_index=True)
-        poses = np.stack(self._poses).astype(np.float64)[first]
+        known, poses = self._series.ordered()
         after = np.searchsorted(known, times_ns, side='left').clip(1, max(len(known) - 1, 1))
         after = after.clip(max=len(known) - 1)
         before = (after - 1).clip(min=0)

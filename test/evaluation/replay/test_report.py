@@ -20,6 +20,7 @@ from sara_ros.evaluation.replay.html import write_page
 from sara_ros.evaluation.replay.job import JobResult
 from sara_ros.evaluation.replay.page_data import MOST_POINTS, page_data
 from sara_ros.evaluation.replay.predictions import write_predictions
+from sara_ros.evaluation.replay.remarks import remarks_of
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.report import report_of, shortcomings
 from sara_ros.evaluation.replay.scores import scores_of
@@ -37,7 +38,10 @@ def result_of(path, name='toy', offset=0.1, frames=8):
         'topics': [{'name': '/image_raw', 'type': 'a/b', 'count': 20, 'used_as': 'front'}],
         'skipped': [], 'notes': [], 'broken': '',
     }  # fmt: skip
-    report = {'bag': bag, 'model': {'name': name}, 'problems': [], **scores_of(replayed, 20.0)}
+    report = {
+        'bag': bag, 'model': {'name': name}, 'instructions': ['move'], 'problems': [],
+        'remarks': remarks_of(replayed), **scores_of(replayed, 20.0),
+    }  # fmt: skip
     return JobResult(report, page_data(replayed, name))
 
 
@@ -65,6 +69,20 @@ def test_limits_that_are_kept_and_those_that_are_not(results):
     assert len(shortcomings(report, max_p95_ms=0.0)) == 2
     report['results'][0]['bag']['broken'] = 'arm: broken after topic x at 1.0'
     assert shortcomings(report) == ['arm: broken after topic x at 1.0']
+
+
+def test_a_policy_that_chose_no_action_falls_short_without_a_limit(tmp_path):
+    """An empty report passed in silence."""
+    rows = arm_messages(3, delay_ms=900)
+    report = report_of([result_of(write_bag(tmp_path / 'late', rows))])
+    (text,) = shortcomings(report)
+    assert text == (
+        'late, toy: the policy chose no action: 3 observations, dropped: 6 late; where a '
+        "recording's clock is not that of its stamps, clock: header in the map"
+    )
+    write_page(report, [], tmp_path / 'page.html')
+    page = (tmp_path / 'page.html').read_text()
+    assert 'the policy chose no action' in page.split('Before you read the numbers')[1]
 
 
 def test_an_error_that_is_not_known_keeps_no_limit(tmp_path):

@@ -258,6 +258,16 @@ def test_an_end_effector_that_copies_its_state_keeps_still(tmp_path):
         ('align: sometimes', "align is 'sometimes'; known: nearest"),
         ('clock: wall', "clock is 'wall'"),
         ('tolerance_sec: -1', 'tolerance_sec is -1'),
+        ('tolerance_sec: .inf', 'tolerance_sec is inf; give 0 to 3600 seconds'),
+        ('tolerance_sec: 1.0e+300', 'tolerance_sec is 1e+300'),
+        ('actions: [{topic: a, scale: .nan}]', "scale of 'a' is nan; give a finite number"),
+        ('actions: [{topic: a, offset: .inf}]', "offset of 'a' is inf"),
+        ('actions: [{topic: a, scale: 0}]', "scale of 'a' is 0, which leaves nothing of it"),
+        ('training_mean: {x: .nan}', 'training_mean.x is nan'),
+        ('clock: log\nclock: header', "the key 'clock' stands there twice"),
+        ('topics: {front: /a, front: /b}', "the key 'front' stands there twice"),
+        ('\ta: 1', 'cannot read the map'),
+        ('[' * 500, 'cannot read the map'),
         ('[1, 2]', 'expected an object, found list'),
         ('a: [', 'cannot read the map'),
     ],
@@ -268,6 +278,7 @@ def test_a_map_that_cannot_be_used_says_why(tmp_path, text, problem):
     with pytest.raises(ParameterError) as caught:
         ReplayMap.read(path)
     assert problem in str(caught.value)
+    assert '\n' not in str(caught.value)
 
 
 def test_a_map_reads_what_the_documentation_shows(tmp_path):
