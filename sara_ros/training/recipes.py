@@ -51,11 +51,12 @@ FINE: Final = ('push', 'place')
 def _rt2(model_id: str, models_dir: Path, work: Path) -> TabletopConfig:
     return TabletopConfig(
         model_id, 'rt2', models_dir, work, frames=24_000,
-        recipe=Recipe(steps=8600, restarts=(5200,)),
+        recipe=Recipe(steps=11_600, restarts=(5200, 8600)),
         rounds=(
             DaggerRound(1000, 3000), DaggerRound(2000, 3000), DaggerRound(3000, 4000),
             DaggerRound(5200, 4000, FINE), DaggerRound(6000, 4000, FINE),
-            DaggerRound(6800, 4000, FINE),
+            DaggerRound(6800, 4000, FINE), DaggerRound(8600, 4000, ('place',)),
+            DaggerRound(9600, 4000, ('place',)),
         ),
         decode='expectation',
     )  # fmt: skip

@@ -195,7 +195,8 @@ def test_a_model_that_the_tabletop_cannot_serve_is_refused() -> None:
 
 
 @pytest.mark.parametrize('name', ['rt2-tabletop', 'pct-tabletop'])
-def test_shipped_models_still_reach(name: str) -> None:
-    """A guard against regressions: both reached 60 of 60 when they were measured."""
-    result = evaluate(EvaluationConfig(MODELS, name, suite=REACH, episodes=1))
-    assert result['successes'] >= 2
+def test_shipped_models_still_succeed(name: str) -> None:
+    """A guard against regressions: each succeeded in at least 14 of 16 when it was measured."""
+    result = evaluate(EvaluationConfig(MODELS, name, episodes=1))
+    assert result['episodes'] == 16
+    assert result['successes'] >= 10
