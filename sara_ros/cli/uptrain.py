@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 import json
 from pathlib import Path
+import shlex
 from typing import Any, Final
 
 from rich.console import Console
@@ -24,6 +25,8 @@ _ROWS: Final = {
     'transferred': 'transferred',
     'finetuned': 'fine-tuned',
 }
+
+_PLACES: Final = ('--models', '--work', '--threads')
 
 
 def uptrain_model(options: Namespace, models_dir: Path, command: str) -> None:
@@ -82,6 +85,17 @@ def table(result: UptrainResult) -> Table:
             '-' if control is None else f'{error.action_error / control.action_error:.3f}',
         )
     return rows
+
+
+def without_places(command: str) -> str:
+    """Return a command without what only says where and how fast it ran on one machine."""
+    words, kept = iter(shlex.split(command)), []
+    for word in words:
+        if word in _PLACES:
+            next(words, None)
+        elif word.partition('=')[0] not in _PLACES:
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

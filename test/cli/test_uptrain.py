@@ -9,7 +9,7 @@ import pytest
 from uptraining.toys import write_frames, write_model
 
 from sara_ros.cli.main import main
-from sara_ros.cli.uptrain import parse_layers, parse_options
+from sara_ros.cli.uptrain import parse_layers, parse_options, without_places
 from sara_ros.core import ParameterError
 
 
@@ -93,3 +93,12 @@ def test_options() -> None:
         parse_options(['a=1', 'a=2'])
     assert parse_layers('') is None
     assert parse_layers('2,0') == (2, 0)
+
+
+def test_the_recorded_command_names_no_folder_of_this_machine():
+    """What changes the weights stays."""
+    typed = (
+        "sara-ros uptrain a --backend 'window+linear' --models /here --work=/there --threads 1 "
+        '--seed 3'
+    )
+    assert without_places(typed) == 'sara-ros uptrain a --backend window+linear --seed 3'
