@@ -51,7 +51,7 @@ FINE: Final = ('push', 'place')
 def _rt2(model_id: str, models_dir: Path, work: Path) -> TabletopConfig:
     return TabletopConfig(
         model_id, 'rt2', models_dir, work, frames=24_000,
-        recipe=Recipe(steps=11_600, restarts=(5200, 8600)),
+        recipe=Recipe(steps=12_400, restarts=(5200, 8600, 11_600)), exact_steps=11_600,
         rounds=(
             DaggerRound(1000, 3000), DaggerRound(2000, 3000), DaggerRound(3000, 4000),
             DaggerRound(5200, 4000, FINE), DaggerRound(6000, 4000, FINE),

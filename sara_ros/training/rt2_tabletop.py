@@ -65,7 +65,8 @@ class RT2Learner(nn.Module):
     """
     The network and the heads that exist in training only.
 
-    ``window`` says which neighbours of a frame it learns from.
+    ``window`` says which neighbours of a frame it learns from; with ``exact`` the network reads
+    the expert's own tokens instead of scattered ones.
     """
 
     words: Tensor
@@ -74,6 +75,7 @@ class RT2Learner(nn.Module):
         """Build both with random weights."""
         super().__init__()
         self.network = RT2Network(config, backend, {})
+        self.exact = False
         self.content = nn.Linear(config.width, 6 + 5)
         self.goals = nn.Linear(config.width, GOALS)
         vocabulary = Vocabulary(config.vocabulary, config.max_words)
@@ -124,7 +126,10 @@ class RT2Learner(nn.Module):
         labels, known = self.labels(batch, tasks)
         memory = self.network.encode(self.images(batch))
         actions = self.tokens.encode(labels)
-        logits, scores, goals = self._decode(memory, batch['state'], self.words[tasks], actions)
+        known_tokens = self._scattered(actions, rows, rng)
+        logits, scores, goals = self._decode(
+            memory, batch['state'], self.words[tasks], known_tokens
+        )
         config = self.network.config
         counts = batch['counts'].reshape(len(tasks), -1, len(OBJECTS))  # of all frames
         present = memory[:, -config.image_tokens :]
@@ -160,6 +165,23 @@ class RT2Learner(nn.Module):
             'tokens': token_loss(logits, targets, known, mean),
             'expectation': expectation_loss(logits, targets, known, mean),
         }
+
+    def _scattered(self, actions: Tensor, rows: Sequence[int], rng: np.random.Generator) -> Tensor:
+        """
+        Scatter the tokens ``(B, I, T)`` to read as the network is taught to scatter its own.
+
+        The expert's exact zeros tell what it is about to do; the network, which will not hit
+        them, must not learn to look for them.
+        """
+        if self.exact or not isinstance(self.tokens, ActionTokens):
+            return actions
+        bins, seed = self.tokens.bins, int(rng.integers(1 << 32))
+        # Drawn by row, so that processes which share a batch scatter it as one would.
+        noise = np.stack([
+            np.random.default_rng([seed, int(row)]).normal(0, SIGMA * bins, actions.shape[1:])
+            for row in rows
+        ])  # fmt: skip
+        return (actions + torch.from_numpy(noise.round()).to(actions)).clamp(0, bins - 1)
 
     def _decode(
         self, memory: Tensor, state: Tensor, words: Tensor, actions: Tensor

@@ -64,6 +64,7 @@ class TabletopConfig:
     :param network: the architecture; ``None`` for the one of the shipped model of this kind.
     :param warm_start: model below ``models_dir`` whose weights training begins with; empty for
         random ones.
+    :param exact_steps: steps in which RT-2 reads the expert's own tokens; scattered ones later.
     :param command: what the user typed, for the record.
     """
 
@@ -83,6 +84,7 @@ class TabletopConfig:
     save_every: int = 250
     network: RT2Config | PCTConfig | None = None
     warm_start: str = ''
+    exact_steps: int = 0
     command: str = ''
 
     @property
@@ -150,6 +152,14 @@ class _Run:
 
     def clone(self, until: int | None) -> Optimiser:
         """Train until a step, or to the end."""
+        exact = min(self.config.exact_steps, until or self.config.recipe.steps)
+        if exact and isinstance(self.learner, RT2Learner):
+            self.learner.exact = True
+            self._train(exact)
+            self.learner.exact = False
+        return self._train(until)
+
+    def _train(self, until: int | None) -> Optimiser:
         settings: dict[str, Any] = {
             'kind': self.config.kind,
             'attention': self.config.attention,
@@ -159,6 +169,8 @@ class _Run:
         }
         if self.config.network is not None:
             settings['network'] = self.config.network.to_dict()
+        if self.config.exact_steps:
+            settings['exact_steps'] = self.config.exact_steps
         if self.config.warm_start:
             settings['warm_start'] = self.config.warm_start
         return run_loop(
@@ -289,4 +301,5 @@ def _training(config: TabletopConfig, optimiser: Optimiser) -> dict[str, Any]:
         'expert_frames': config.frames,
         'dagger_rounds': [asdict(item) for item in config.rounds],
         'instructions_per_image': config.instructions,
+        **({'exact_steps': config.exact_steps} if config.exact_steps else {}),
     }

@@ -110,6 +110,29 @@ def test_rt2_learns_a_handful_of_frames(tmp_path, name):
     assert share_of_range(learner, frames, tasks) < 0.4 * before
 
 
+def test_tokens_to_read_are_scattered(tmp_path, monkeypatch):
+    """By some bins, the same for a frame whatever it shares a batch with, unless exact."""
+    learner = learner_of(SMALL)
+    frames = collected(tmp_path, learner)
+    tasks = torch.from_numpy(frames['task'][ROWS])[:, None]
+    read, real = [], learner.network.teach
+    monkeypatch.setattr(
+        learner.network, 'teach', lambda *inputs: (read.append(inputs[-1]), real(*inputs))[1]
+    )
+    losses = [learner.losses(frames, ROWS, tasks, np.random.default_rng(0))]
+    learner.losses(frames, ROWS[2:], tasks[2:], np.random.default_rng(0))
+    learner.exact = True
+    losses.append(learner.losses(frames, ROWS, tasks, np.random.default_rng(0)))
+    scattered, part, exact = read
+    gap = (scattered - exact).abs()
+    assert 0 < gap.float().mean() < 3
+    assert gap.max() < 12
+    assert scattered.min() >= 0
+    assert scattered.max() <= 255
+    assert torch.equal(part, scattered[2:])
+    assert losses[0]['loss'] != losses[1]['loss']
+
+
 @pytest.mark.parametrize('name', RT2)
 def test_losses_are_finite_for_several_instructions(tmp_path, name):
     """What is not known about other instructions has no influence."""
