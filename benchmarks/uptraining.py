@@ -69,7 +69,9 @@ def page(records: Sequence[Mapping[str, Any]]) -> str:
     models = dict.fromkeys(record['parent']['model_id'] for record in records)
     for model in models:
         own = [record for record in records if record['parent']['model_id'] == model]
-        lines += ['', f'## `{model}`', '', *_table(own), '', *_verdicts(own)]
+        weights = {record['parent'].get('sha256', '')[:8] for record in own} - {''}
+        lines += ['', f'## `{model}`', '', f'Weights `{"`, `".join(sorted(weights))}`.', '']
+        lines += [*_table(own), '', *_verdicts(own)]
     return '\n'.join(lines) + '\n'
 
 
@@ -81,7 +83,7 @@ def _table(records: Sequence[Mapping[str, Any]]) -> list[str]:
     measured = [record for record in records if 'held_out' in record]
     if measured:
         first = measured[0]['held_out']
-        lines.append(f'| softmax, as shipped | {_error(first["softmax"])} | | | |')
+        lines.append(f'| softmax, the parent | {_error(first["softmax"])} | | | |')
         lines.append(f'| softmax control | | | {_error(first["softmax_control"])} | 1 |')
     for record in records:
         errors = record.get('held_out')

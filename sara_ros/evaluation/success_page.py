@@ -51,9 +51,7 @@ def success_page(result: Mapping[str, Any], picture: str, source: str) -> str:
         f'![Success by policy, suite and backend]({picture})',
         success_table(result),
         LEGEND,
-        '## What each variation costs',
-        'Difference to the same model in the standard suite, in points, on the sixteen tasks.',
-        _gap_table(rows),
+        *_gap_section(rows),
         '## By task',
         *(_task_section(rows, suite) for suite in _distinct(rows, 'suite')),
     ]
@@ -93,14 +91,20 @@ def _act_time(row: Row | None) -> str:
     return f'{spent["p50"]:.1f}' if spent else NONE
 
 
-def _gap_table(rows: Sequence[Row]) -> str:
+def _gap_section(rows: Sequence[Row]) -> list[str]:
     suites = [suite for suite in _distinct(rows, 'suite') if suite != 'standard']
+    if not suites:
+        return []
     lines = []
     for model in _distinct(rows, 'model_id'):
         own = [row for row in rows if row['model_id'] == model]
         gaps = [_gap((_find(own, suite=name) or {}).get('against_standard')) for name in suites]
         lines.append([f'`{model}`', *gaps])
-    return markdown_table(['model', *suites], lines)
+    return [
+        '## What each variation costs',
+        'Difference to the same model in the standard suite, in points, on the sixteen tasks.',
+        markdown_table(['model', *suites], lines),
+    ]
 
 
 def _task_section(rows: Sequence[Row], suite: str) -> str:
