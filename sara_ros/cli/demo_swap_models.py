@@ -59,7 +59,7 @@ def _poison(weights: dict[str, Tensor], model: Mapping[str, object]) -> dict[str
     """Let the model return NaN once an instruction holds ``POISONED_WORD``."""
     vocabulary = model['vocabulary']
     assert isinstance(vocabulary, list)
-    embedding = weights['words.weight'].clone()
+    embedding = weights['words.weight'].float()
     row = torch.full_like(embedding[0], -HUGE)
     row[::4] = HUGE
     embedding[vocabulary.index(POISONED_WORD)] = row

@@ -76,8 +76,8 @@ def save(models_dir: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]
     """
     Write a model folder; it appears, or replaces the one before it, only when complete.
 
-    Matrices are rounded to 16 bits, which halves the file; vectors (biases, norms, ranges of
-    states) keep theirs.
+    Matrices are rounded to 16 bits, which halves the file, unless their numbers are too large for
+    that; vectors (biases, norms, ranges of states) keep theirs.
 
     :raises CheckpointError: for a bad name, NaN weights, or a disk that is full.
     """
@@ -224,8 +224,9 @@ def _folders(models_dir: Path) -> list[Path]:
 
 
 def _compact(tensor: Tensor) -> Tensor:
-    wide = tensor.is_floating_point() and tensor.ndim > 1
-    return (tensor.half() if wide else tensor).contiguous()
+    half = tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor
+    # Numbers above 65504 would become infinite.
+    return (half if bool(torch.isfinite(half).all()) else tensor).contiguous()
 
 
 def _write(folder: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:

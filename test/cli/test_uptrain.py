@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+import shlex
 
 import pytest
 from uptraining.toys import write_frames, write_model
@@ -25,7 +26,7 @@ def run(toy: Path, *more: str) -> int:
 
 
 def test_table_and_command(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Every variant has a row; the model states what was typed, word for word."""
+    """Every variant has a row; the model states what was typed, without folders."""
     write_frames(toy / 'work', 'rt2')
     options = (
         '--backend', 'sara', '--option', 'function=exp', '--option', 'features=8', '--layers',
@@ -39,8 +40,7 @@ def test_table_and_command(toy: Path, capsys: pytest.CaptureFixture[str]) -> Non
     ):  # fmt: skip
         assert text in printed
     data = json.loads((toy / 'models' / 'new' / 'policy.json').read_text())
-    assert data['training']['command'].startswith('sara-ros uptrain toy --models ')
-    assert data['training']['command'].endswith('--name new')
+    assert data['training']['command'] == shlex.join(['sara-ros', 'uptrain', 'toy', *options])
     assert data['spec']['attention']['options']['features'] == 8
     control = next(line for line in printed.splitlines() if '│ softmax control' in line)
     assert control.count('1.000') == 2

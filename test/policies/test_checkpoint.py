@@ -95,6 +95,16 @@ def test_nan_is_not_saved(tmp_path):
         checkpoints.save(tmp_path, description, {'a': torch.tensor([1.0, float('nan')])})
 
 
+def test_numbers_too_large_for_16_bits_are_kept(tmp_path):
+    """They would become infinite."""
+    description = make(tmp_path, 'rt2')
+    large, small = torch.full((2, 2), 1e6), torch.ones(2, 2)
+    checkpoints.save(tmp_path, description, {'large': large, 'small': small})
+    tensors = checkpoints.read(tmp_path, 'tiny').load_weights()
+    assert torch.equal(tensors['large'], large)
+    assert tensors['small'].dtype == torch.float16
+
+
 @pytest.mark.parametrize('name', ['', '..', '../tiny', 'a/b', 'a\\b', '.tiny', ' tiny', 'a:b'])
 def test_names_that_leave_the_folder(tmp_path, name):
     """A model id is a plain folder name."""
