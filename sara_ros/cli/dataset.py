@@ -56,7 +56,7 @@ def training_folder(
     missing = [path for path in data if not path.exists()]
     if missing:
         raise ParameterError(f'--data: {missing[0]} does not exist')
-    if folders or _is_nothing(data[0]):
+    if folders or _is_incomplete(data[0]):
         return data[0]
     stated = _stated(data, options)
     digest = hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()[:8]
@@ -122,9 +122,9 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _is_nothing(path: Path) -> bool:
-    """Tell whether a folder has neither bags nor a data set, which the training then says."""
-    return path.is_dir() and (path / 'meta').is_dir()
+def _is_incomplete(path: Path) -> bool:
+    """Tell whether a folder is meant to be a data set; training says what it lacks."""
+    return (path / 'meta').is_dir()
 
 
 def _stated(data: Sequence[Path], options: DatasetOptions) -> dict[str, Any]:

@@ -277,10 +277,10 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _uptrain(options: argparse.Namespace) -> int:
-    from sara_ros.cli.uptrain import uptrain_model, without_places
+    from sara_ros.cli.uptrain import uptrain_model
 
     try:
-        uptrain_model(options, _models_of(options), without_places(options.typed))
+        uptrain_model(options, _models_of(options), options.typed)
     except ParameterError as err:
         print(f'sara-ros uptrain: {err}', file=sys.stderr)
         return 2

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+import shlex
+from typing import Any, Final
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -15,6 +16,8 @@ from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.training.recipes import recipe_config
 from sara_ros.training.recorded import RecordedConfig, train_recorded
 from sara_ros.training.tabletop import train_tabletop
+
+_PLACES: Final = ('--models', '--work', '--threads')
 
 
 def train(
@@ -49,7 +52,7 @@ def train(
         models_dir=models_dir,
         work=work or Path('out/train') / name,
         data=data[0] if data else None,
-        command=typed if data else f'sara-ros train {recipe}' + f' --steps {steps}' * bool(steps),
+        command=without_places(typed),
     )
     if data and not isinstance(config, RecordedConfig):
         raise ParameterError(
@@ -73,6 +76,17 @@ def held_out_table(metrics: Mapping[str, Any]) -> str:
     lines = [f'{name.replace("_", " "):<22}{error:.4f}' for name, error in rows.items()]
     count = metrics['held_out_frames']
     return '\n'.join([f'mean absolute error on {count} held-out frames', *lines])
+
+
+def without_places(command: str) -> str:
+    """Return a command without what only says where and how fast it ran on one machine."""
+    words, kept = iter(shlex.split(command)), []
+    for word in words:
+        if word in _PLACES:
+            next(words, None)
+        elif word.partition('=')[0] not in _PLACES:
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def progress_bar() -> Progress:

@@ -6,13 +6,12 @@ from argparse import Namespace
 from collections.abc import Sequence
 import json
 from pathlib import Path
-import shlex
 from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
 
-from sara_ros.cli.train import progress_bar
+from sara_ros.cli.train import progress_bar, without_places
 from sara_ros.core import ParameterError
 from sara_ros.uptraining.distributed import launched
 from sara_ros.uptraining.pipeline import UptrainResult, uptrain
@@ -25,8 +24,6 @@ _ROWS: Final = {
     'transferred': 'transferred',
     'finetuned': 'fine-tuned',
 }
-
-_PLACES: Final = ('--models', '--work', '--threads')
 
 
 def uptrain_model(options: Namespace, models_dir: Path, command: str) -> None:
@@ -51,7 +48,7 @@ def uptrain_model(options: Namespace, models_dir: Path, command: str) -> None:
         held_out=options.held_out,
         data=options.data,
         threads=options.threads,
-        command=command,
+        command=without_places(command),
     )  # fmt: skip
     with launched(options.device) as here:
         result = uptrain(config, progress_bar(), here)
@@ -85,17 +82,6 @@ def table(result: UptrainResult) -> Table:
             '-' if control is None else f'{error.action_error / control.action_error:.3f}',
         )
     return rows
-
-
-def without_places(command: str) -> str:
-    """Return a command without what only says where and how fast it ran on one machine."""
-    words, kept = iter(shlex.split(command)), []
-    for word in words:
-        if word in _PLACES:
-            next(words, None)
-        elif word.partition('=')[0] not in _PLACES:
-            kept.append(word)
-    return shlex.join(kept)
 
 
 def parse_options(pairs: Sequence[str]) -> dict[str, Any]:

@@ -56,8 +56,9 @@ class ConversionReport:
             '  '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in rows
         ]
-        total = f'{len(self.converted)} of {len(self.layers)} layers have {self.backend!r} now'
-        return '\n'.join([*lines, total])
+        count = len(self.converted)
+        total = f'{count} of {len(self.layers)} layers have {self.backend!r} now'
+        return '\n'.join([*lines, total if count else 'no layer was converted'])
 
 
 def _cells(layer: LayerReport) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ import pytest
 from uptraining.toys import write_frames, write_model
 
 from sara_ros.cli.main import main
-from sara_ros.cli.uptrain import parse_layers, parse_options, without_places
+from sara_ros.cli.train import without_places
+from sara_ros.cli.uptrain import parse_layers, parse_options
 from sara_ros.core import ParameterError
 
 

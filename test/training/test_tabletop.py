@@ -14,7 +14,7 @@ from sara_ros.training.frames import load_frames
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.pct_tabletop import pct_config
 from sara_ros.training.recipes import recipe_config
-from sara_ros.training.rt2_tabletop import sample_tasks
+from sara_ros.training.rt2_tabletop import RT2Learner, sample_tasks
 from sara_ros.training.scenes import draw_task
 from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
 
@@ -64,15 +64,26 @@ def test_sampled_tasks_are_distinct_from_the_main_one():
 
 
 @pytest.mark.parametrize('kind', ['rt2', 'pct'])
-def test_trains(tmp_path, kind):
-    """Collect, clone, one DAgger round and a checkpoint that loads and acts."""
+def test_trains(tmp_path, kind, monkeypatch):
+    """Collect, clone, one DAgger round of pushes and a checkpoint that loads and acts."""
+    exact, real = [], RT2Learner.losses
+    monkeypatch.setattr(
+        RT2Learner,
+        'losses',
+        lambda self, *given: (exact.append(self.exact), real(self, *given))[1],
+    )
     config = TabletopConfig(
         model_id='toy', kind=kind, models_dir=tmp_path / 'models', work=tmp_path / 'work',
-        frames=8, recipe=Recipe(steps=2, batch=2), rounds=(DaggerRound(1, 4),), instructions=2,
-        processes=1, shard=4, command='a test',
+        frames=8, recipe=Recipe(steps=2, batch=2), rounds=(DaggerRound(1, 4, ('push',)),),
+        instructions=2, processes=1, shard=4, exact_steps=1, command='a test',
     )  # fmt: skip
     folder = train_tabletop(config)
-    assert verify(tmp_path / 'models', 'toy').checkpoint.training['command'] == 'a test'
+    training = verify(tmp_path / 'models', 'toy').checkpoint.training
+    assert training['command'] == 'a test'
+    assert training['exact_steps'] == 1
+    assert exact == ([True, False, False] if kind == 'rt2' else [])
+    tried = load_frames(tmp_path / 'work' / 'dagger-0')['task']
+    assert {TASKS[task].verb for task in tried} == {'push'}
     policy = load_policy(tmp_path / 'models', 'toy')
     warm_up(policy)
     assert (tmp_path / 'work' / 'record.json').exists()

@@ -123,6 +123,7 @@ def test_control_as_a_model(toy, monkeypatch):
     monkeypatch.setattr(Optimiser, 'update', lambda *_: pytest.fail('trained again'))
     result = uptrain(config(toy, backend='softmax'))
     assert result.transferred == NO_CONVERSION
+    assert str(result.report).endswith('no layer was converted')
     assert result.variants == {
         name: other.variants[name] for name in ('softmax', 'softmax_control')
     }

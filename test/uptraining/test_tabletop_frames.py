@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from uptraining.test_measure import opened
 
+from sara_ros.sim.tasks import TASKS
 from sara_ros.training.frames import load_frames
 
 
@@ -22,6 +23,7 @@ def test_missing_frames_are_collected_again(rt2_toy):
     assert data.facts['dagger_frames'] == 10
     visited = load_frames(rt2_toy / 'work' / 'dagger-0')
     assert set(visited) == set(before['frames'])
+    assert {TASKS[task].verb for task in visited['task']} == {'push'}
 
 
 def test_nothing_is_collected_twice(rt2_toy):

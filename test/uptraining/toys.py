@@ -42,7 +42,7 @@ def write_model(models_dir: Path, kind: str, model_id: str = 'toy') -> Checkpoin
     training = {
         'command': 'a test',
         'expert_frames': 30,
-        'dagger_rounds': [{'at_step': 1, 'frames': 10}],
+        'dagger_rounds': [{'at_step': 1, 'frames': 10, 'verbs': ['push']}],
         'instructions_per_image': 2,
         'recipe': {'seed': 0},
     }
