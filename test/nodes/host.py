@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from threading import Thread
 import time
+from typing import ClassVar
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -41,6 +42,8 @@ class Host:
     others at once, while a new context takes up to 3 s to be found.
     """
 
+    running: ClassVar[list[Host]] = []
+
     def __init__(self, context, make, *, namespace='', **parameters):
         overrides = [Parameter(name, value=value) for name, value in parameters.items()]
         self.node = make(context=context, namespace=namespace, parameter_overrides=overrides)
@@ -49,11 +52,13 @@ class Host:
         self._executor.add_node(self.node)
         self._thread = Thread(target=self._spin, daemon=True)
         self._thread.start()
+        self.running.append(self)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
+        self.running.remove(self)
         close = getattr(self.node, 'close', None)
         if close is not None and self._thread.is_alive():
             until(self._executor.create_task(close).done, 'the node to close')
@@ -89,9 +94,18 @@ class Station(Host):
         return f'{self.namespace}/{name}' if self.namespace and name[0] != '/' else name
 
     def collect(self, kind, topic, profile=qos.COMMAND):
-        """Return a list that grows with every message on ``topic``."""
+        """Return a list that grows with every message on ``topic``; running hosts know of it."""
         messages = []
-        self.node.create_subscription(kind, self.in_namespace(topic), messages.append, profile)
+        name = self.node.resolve_topic_name(self.in_namespace(topic))
+        known = [
+            (publisher, publisher.get_subscription_count())
+            for host in self.running
+            for publisher in host.node.publishers
+            if publisher.topic_name == name
+        ]
+        self.node.create_subscription(kind, name, messages.append, profile)
+        for publisher, count in known:
+            until(lambda p=publisher, n=count: p.get_subscription_count() > n, f'ears for {name}')
         return messages
 
     def publisher(self, kind, topic, profile=qos.COMMAND):
