@@ -15,6 +15,9 @@ from sara_ros.sim.points import Float32Array, Intrinsics
 from sara_ros.sim.scene import GRIPPER_BODIES, OBJECTS
 from sara_ros.sim.state import Pose
 
+BUFFER_SIZE: Final = (480, 640)
+"""Rows and columns of the offscreen buffer, and so of the largest image."""
+
 DEPTH_RANGE_M: Final = 2.0
 """What lies farther away has infinite depth."""
 
@@ -26,7 +29,7 @@ _OPTICAL_FROM_GL: Final = np.diag([1.0, -1.0, -1.0])
 
 class CameraRig:
     """
-    Renders any camera of a model at any size up to the model's offscreen buffer (640x480).
+    Renders any camera of a model at any size up to the model's offscreen buffer (``BUFFER_SIZE``).
 
     Other worlds of the same scene may be drawn too: how it looks is taken from each one's model.
     Use it as a context manager, and only in the thread that made it: OpenGL is bound to both.

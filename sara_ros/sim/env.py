@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sara_ros.sim.action_space import RATE_HZ, tabletop_action
-from sara_ros.sim.cameras import DEPTH_RANGE_M, CameraRig
+from sara_ros.sim.cameras import BUFFER_SIZE, DEPTH_RANGE_M, CameraRig
 from sara_ros.sim.noisy_depth import Cameras, cameras_of
 from sara_ros.sim.pair_tasks import PAIR_TASKS, parse_task
 from sara_ros.sim.scene import OVERVIEW, SceneVariation
@@ -29,7 +29,6 @@ from sara_ros.sim.world import TabletopWorld
 
 ENV_ID: Final = 'sara_ros/Tabletop-v0'
 MAX_STEPS: Final = 160
-_RENDER_SIZE: Final = (480, 640)
 _HOLD: Final = np.array([0, 0, 0, 0, 0, 0, 0, 1], np.float32)
 
 
@@ -118,7 +117,7 @@ class TabletopEnv(gym.Env[dict[str, Any], NDArray[np.float32]]):
         """Return a picture of the whole arm, shape ``(480, 640, 3)``."""
         if self.render_mode is None:
             return None
-        return self._rig.rgb(self.world.data, OVERVIEW.name, *_RENDER_SIZE)
+        return self._rig.rgb(self.world.data, OVERVIEW.name, *BUFFER_SIZE)
 
     def close(self) -> None:
         """Free the OpenGL context."""

@@ -15,7 +15,7 @@ from sara_ros.policies.pct_config import PCTConfig
 from sara_ros.policies.point_filter import filter_points
 from sara_ros.policies.rt2_config import View
 from sara_ros.sim.action_space import RATE_HZ
-from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.cameras import BUFFER_SIZE, CameraRig
 from sara_ros.sim.expert import expert_action
 from sara_ros.sim.points import to_camera
 from sara_ros.sim.scene import COLORS, FINGER_TRAVEL_M, OBJECTS
@@ -33,7 +33,11 @@ DEPTH_SIZE: Final = (120, 160)
 """Rows and columns of the depth image behind a cloud, as the simulator publishes it."""
 
 _SUPERSAMPLING: Final = {'front': 3, 'wrist': 2}
-"""Live images are averaged from larger ones; drawing those here would cost three times more."""
+"""
+How many times larger a view is drawn, where the offscreen buffer is large enough.
+
+Live images are averaged from larger ones; drawing those here would cost three times more.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,9 @@ def state_vector(state: WorldState) -> NDArray[np.float32]:
 
 def image(world: TabletopWorld, rig: CameraRig, view: View) -> NDArray[np.uint8]:
     """Draw a view larger than the network takes it and average it down, as live images are."""
-    factor = _SUPERSAMPLING[view.name]
+    rows, columns = BUFFER_SIZE
+    fitting = max(min(rows // view.height, columns // view.width), 1)
+    factor = min(_SUPERSAMPLING[view.name], fitting)
     large = rig.rgb(world.data, view.name, view.height * factor, view.width * factor)
     small = cv2.resize(large, (view.width, view.height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)

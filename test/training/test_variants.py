@@ -20,7 +20,7 @@ from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.scene import COLORS
 from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
-from sara_ros.training.capture import Capture, capture
+from sara_ros.training.capture import Capture, capture, require_fit
 from sara_ros.training.collect import CollectConfig, collect_shard
 from sara_ros.training.dagger import observation_of
 from sara_ros.training.frames import load_frames
@@ -313,14 +313,18 @@ def test_warm_start_refuses(tmp_path):
 
 @pytest.mark.parametrize('recipe', sorted(VARIANTS))
 def test_recipes_of_variants(tmp_path, recipe):
-    """Each names a network that builds, whose spec fits, and otherwise the shipped recipe."""
+    """Each names a network that builds, whose spec fits, and frames that can be drawn."""
     config = recipe_config(recipe, model_id=recipe, models_dir=tmp_path, work=tmp_path)
     base = recipe_config(
         'rt2-tabletop' if config.kind == 'rt2' else 'pct-tabletop', model_id='a',
         models_dir=tmp_path, work=tmp_path,
     )  # fmt: skip
-    assert config.recipe == base.recipe
-    network = learner_of(config.architecture).network
+    assert config.recipe == base.recipe or config.warm_start
+    learner = learner_of(config.architecture)
+    wanted, world, network = capture_of(learner), TabletopWorld(), learner.network
+    with CameraRig(world.model) as rig:
+        row = capture(world, rig, 0, wanted)
+    require_fit({name: np.asarray(value)[None] for name, value in row.items()}, wanted, tmp_path)
     policy = (RT2Policy if config.kind == 'rt2' else PCTPolicy)(spec_of(config), network)
     assert policy.spec.model_id == recipe
     assert recipe in RECIPES
