@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+import sys
 from types import ModuleType
 
 import pytest
@@ -17,5 +18,6 @@ def script(request: pytest.FixtureRequest) -> ModuleType:
     name = request.module.SCRIPT
     spec = importlib.util.spec_from_file_location(f'{name}_script', BENCHMARKS / f'{name}.py')
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look their annotations up
     spec.loader.exec_module(module)
     return module

@@ -1,0 +1,320 @@
+"""Train models that differ by one choice, play them on the same episodes, write the page."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+import json
+from pathlib import Path
+import shutil
+import sys
+from typing import Any, Final
+
+from sara_ros.cli.train import progress_bar
+from sara_ros.core import SaraError
+from sara_ros.core.allocator import keep_freed_memory
+from sara_ros.core.resources import package_folder
+from sara_ros.evaluation.act_time import act_time_ms
+from sara_ros.evaluation.attention_speed.table import markdown_table
+from sara_ros.evaluation.closed_loop import (
+    FIRST_SEED,
+    EvaluationConfig,
+    describe_row,
+    measure,
+)
+from sara_ros.evaluation.closed_loop_episode import Outcome
+from sara_ros.evaluation.files import write_json, write_text
+from sara_ros.evaluation.intervals import paired_difference
+from sara_ros.evaluation.machine import describe_machine
+from sara_ros.evaluation.piece_store import PieceStore
+from sara_ros.evaluation.success_models import variant_of
+from sara_ros.evaluation.success_page import percent, points
+from sara_ros.policies import checkpoint as checkpoints
+from sara_ros.policies.rt2_config import RT2Config
+from sara_ros.training.optimiser import Recipe
+from sara_ros.training.recipes import recipe_config
+from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
+from sara_ros.uptraining.pipeline import uptrain
+from sara_ros.uptraining.settings import UptrainConfig
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+PAGE: Final = 'ablations'
+PARENTS: Final = ('rt2-tabletop', 'pct-tabletop')
+ROUNDS: Final = 32
+"""Episodes of each of the sixteen tasks."""
+
+_INTRODUCTION: Final = f"""# Ablations
+
+One run an arm: a difference between two arms holds for these weights, and another seed of the training may move it.
+All arms play the same {16 * ROUNDS} episodes of the standard suite; the difference is to the first arm of the study, in points, with Newcombe's 95 % interval.
+Made by `.venv/bin/python benchmarks/{PAGE}.py`; source: [`{PAGE}.json`]({PAGE}.json)."""  # noqa: E501
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """
+    Where things are.
+
+    :param models: models of all arms.
+    :param work: frames and training states, a folder a model.
+    :param store: played episodes.
+    :param steps: of trainings, for a trial run; 0 for those of the study.
+    """
+
+    models: Path
+    work: Path
+    store: PieceStore
+    threads: int
+    workers: int
+    rounds: int = ROUNDS
+    held_out: int = 1000
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A model of a study: its label, its name, and what makes it."""
+
+    label: str
+    model_id: str
+    make: Callable[[Places], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """
+    Arms that differ by one choice; the first is what the others are compared with.
+
+    :param sequence: what the column of the sequence length counts.
+    """
+
+    title: str
+    method: str
+    sequence: str
+    arms: tuple[Arm, ...]
+
+
+def uptrained(
+    policy: str, label: str, backend: str, transfer_steps: int, finetune_steps: int
+) -> Arm:
+    """Return an arm that converts ``policy``."""
+    own = UptrainConfig(policy, backend, Path(), Path())
+    usual = (own.transfer_steps, own.finetune_steps) == (transfer_steps, finetune_steps)
+    name = own.new_id if usual else f'{own.new_id}-{transfer_steps}-{finetune_steps}'
+
+    def make(places: Places) -> None:
+        config = UptrainConfig(
+            policy, backend, places.models, places.work / policy, name=name,
+            transfer_steps=transfer_steps, finetune_steps=finetune_steps,
+            held_out=places.held_out, threads=places.threads, command=f'benchmarks/{PAGE}.py',
+        )  # fmt: skip
+        with progress_bar() as bar:
+            uptrain(config, bar)
+
+    return Arm(label, name, make)
+
+
+def trained(label: str, model: str, changes: Mapping[str, Any]) -> Arm:
+    """Return an arm that trains the recipe of ``model`` with ``changes``."""
+    name = f'{model}-short'
+
+    def make(places: Places) -> None:
+        config = recipe_config(
+            model, model_id=name, models_dir=places.models, work=places.work / name,
+            command=f'benchmarks/{PAGE}.py',
+        )  # fmt: skip
+        assert isinstance(config, TabletopConfig)
+        config = replace(config, threads=places.threads, **changes)
+        if places.steps:
+            config = replace(
+                config, recipe=replace(config.recipe, steps=places.steps), rounds=(), frames=32,
+                processes=1, shard=32,
+            )  # fmt: skip
+        with progress_bar() as bar:
+            train_tabletop(config, bar)
+
+    return Arm(label, name, make)
+
+
+def phases(policy: str) -> Study:
+    """Return the study of what conversion, transfer and fine-tuning each give."""
+    return Study(
+        f'Phases of up-training: `{policy}` to `sara`',
+        'Fine-tuning takes 600 steps, transfer 200; the control is softmax with 600 steps more.',
+        'tokens' if policy.startswith('rt2') else 'points',
+        (
+            uptrained(policy, 'softmax control', 'softmax', 200, 600),
+            uptrained(policy, 'convert only', 'sara', 0, 0),
+            uptrained(policy, 'transfer', 'sara', 200, 0),
+            uptrained(policy, 'fine-tune', 'sara', 0, 600),
+            uptrained(policy, 'transfer, then fine-tune', 'sara', 200, 600),
+        ),
+    )
+
+
+FROM_NOTHING: Final[Mapping[str, Any]] = {
+    'recipe': Recipe(steps=3000),
+    'rounds': (DaggerRound(1000, 3000), DaggerRound(2000, 3000)),
+    'frames': 12_000,
+    'exact_steps': 0,
+}
+FROM_SHIPPED: Final[Mapping[str, Any]] = {
+    'recipe': Recipe(steps=300, batch=16, learning_rate=3e-4, warm_up_steps=50, ema=0.99),
+    'rounds': (),
+    'frames': 4000,
+    'warm_start': 'pct-tabletop',
+}
+STUDIES: Final[Mapping[str, Study]] = {
+    'phases-rt2': phases('rt2-tabletop'),
+    'phases-pct': phases('pct-tabletop'),
+    'points': Study(
+        'Points of the PCT variant',
+        'From the weights of `pct-tabletop`, 300 steps with that many points; softmax.',
+        'points',
+        (
+            trained('800', 'pct-tabletop-800', FROM_SHIPPED),
+            trained('2048', 'pct-tabletop-2048', FROM_SHIPPED),
+            trained('4096', 'pct-tabletop-4096', FROM_SHIPPED),
+        ),
+    ),
+    'history': Study(
+        'Frames of history',
+        'From nothing: 3000 steps and two DAgger rounds, a quarter of the shipped recipe.',
+        'tokens',
+        (
+            trained('1 frame', 'rt2-tabletop', FROM_NOTHING),
+            trained('3 frames, 0.15 s apart', 'rt2-tabletop-history', FROM_NOTHING),
+        ),
+    ),
+    'coding': Study(
+        'Coding of the action',
+        'From nothing: 3000 steps and two DAgger rounds, a quarter of the shipped recipe.',
+        'tokens',
+        (
+            trained('8 tokens of 256 bins', 'rt2-tabletop', FROM_NOTHING),
+            trained('numbers as text (vector)', 'rt2-tabletop-vector', FROM_NOTHING),
+        ),
+    ),
+}
+
+
+def run(name: str, places: Places) -> dict[str, Any]:
+    """Make the arms of a study that are missing, play them, and return the study's record."""
+    study, rows = STUDIES[name], []
+    first: dict[tuple[int, int], bool] = {}
+    for arm in study.arms:
+        print(f'{name}: {arm.label}')
+        arm.make(places)
+        row, successes = play(arm, places)
+        if first:
+            shared = sorted(first)
+            difference, ends = paired_difference(
+                [successes[key] for key in shared], [first[key] for key in shared]
+            )
+            row['against_first'] = {
+                'difference': round(difference, 4), 'ci95': [round(end, 4) for end in ends]
+            }  # fmt: skip
+        first = first or successes
+        rows.append(row)
+    return {'name': name, 'rows': rows, 'machine': describe_machine()}
+
+
+def play(arm: Arm, places: Places) -> tuple[dict[str, Any], dict[tuple[int, int], bool]]:
+    """Return the row of an arm, and its success by slot and seed."""
+    variant = variant_of(places.models, arm.model_id)
+    config = EvaluationConfig(
+        places.models, arm.model_id, episodes=places.rounds, first_seed=FIRST_SEED,
+        sha256=variant.sha256,
+    )  # fmt: skip
+    outcomes: list[Outcome] = []
+    for _, some in measure([config], places.workers, places.store):
+        outcomes += some
+    row = describe_row(config, outcomes)
+    del row['per_task']  # the verbs say enough about an arm
+    row.update(
+        label=arm.label, sha256=variant.sha256,
+        sequence=sequence_of(places.models, arm.model_id),
+        act_ms=act_time_ms(places.models, arm.model_id),
+    )  # fmt: skip
+    return row, {(each.slot, each.seed): each.success for each in outcomes}
+
+
+def sequence_of(models: Path, model_id: str) -> int:
+    """Return how many tokens or points the attention layers of a model see."""
+    model = checkpoints.read(models, model_id).checkpoint.model
+    if 'points' in model:
+        return int(model['points'])
+    config = RT2Config.from_dict(model)
+    return config.history * config.image_tokens
+
+
+def page(records: Sequence[Mapping[str, Any]]) -> str:
+    """Return the Markdown page of the records."""
+    return '\n\n'.join([_INTRODUCTION, *_sections(records)]) + '\n'
+
+
+def _sections(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for record in sorted(records, key=lambda each: list(STUDIES).index(each['name'])):
+        study = STUDIES[record['name']]
+        yield f'## {study.title}'
+        yield study.method
+        verbs = list(record['rows'][0]['per_verb'])
+        heads = ['', study.sequence, 'success, %', 'difference', *verbs, 'act, p50 ms']
+        yield markdown_table(heads, [_line(row, verbs) for row in record['rows']])
+
+
+def _line(row: Mapping[str, Any], verbs: Sequence[str]) -> list[str]:
+    low, high = row['ci95']
+    gap, against = '-', row.get('against_first')
+    if against:
+        ends = [points(end) for end in against['ci95']]
+        gap = f'{points(against["difference"])} ({ends[0]} to {ends[1]})'
+    return [
+        row['label'], str(row['sequence']),
+        f'{percent(row["success"])} ({percent(low)} to {percent(high)})', gap,
+        *(percent(row['per_verb'][verb]['success']) for verb in verbs),
+        f'{row["act_ms"]["p50"]:.1f}',
+    ]  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the studies that are asked for and write the page, which keeps the others."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--studies', nargs='+', choices=STUDIES, default=list(STUDIES))
+    parser.add_argument('--rounds', type=int, default=ROUNDS, help='episodes of each task')
+    parser.add_argument('--held-out', type=int, default=1000, help='frames to measure on')
+    parser.add_argument('--steps', type=int, default=0, help='fewer, for a trial run')
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--workers', type=int, default=1)
+    parser.add_argument('--models-dir', type=Path, default=package_folder('models'))
+    parser.add_argument('--work', type=Path, default=Path('out/train'))
+    parser.add_argument('--out', type=Path, default=Path('out/ablations'))
+    parser.add_argument('--docs', type=Path, default=ROOT / 'docs')
+    options = parser.parse_args(arguments)
+    keep_freed_memory()
+    models, source = options.out / 'models', options.docs / f'{PAGE}.json'
+    places = Places(
+        models, options.work, PieceStore(options.out / 'episodes'), options.threads,
+        options.workers, options.rounds, options.held_out, options.steps,
+    )  # fmt: skip
+    records: dict[str, Any] = {}
+    if source.exists():
+        records = {each['name']: each for each in json.loads(source.read_text())['studies']}
+    try:
+        for parent in PARENTS:
+            shutil.copytree(options.models_dir / parent, models / parent, dirs_exist_ok=True)
+        for name in options.studies:
+            records[name] = run(name, places)
+            studies = list(records.values())
+            write_json(source, {'schema': 'sara_ros.ablations/1', 'studies': studies})
+            write_text(options.docs / f'{PAGE}.md', page(studies))
+    except SaraError as err:
+        print(err, file=sys.stderr)
+        return 2
+    print(options.docs / f'{PAGE}.md')
+    return 0
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
