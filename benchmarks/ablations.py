@@ -40,7 +40,7 @@ from sara_ros.uptraining.settings import UptrainConfig
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = 'ablations'
-PARENTS: Final = ('rt2-tabletop', 'pct-tabletop')
+COMMAND: Final = f'benchmarks/{PAGE}.py'
 ROUNDS: Final = 32
 """Episodes of each of the sixteen tasks."""
 
@@ -54,22 +54,28 @@ Made by `.venv/bin/python benchmarks/{PAGE}.py`; source: [`{PAGE}.json`]({PAGE}.
 @dataclass(frozen=True, slots=True)
 class Places:
     """
-    Where things are.
+    Where things are, and how much is done.
 
+    :param shipped: models that arms begin from.
     :param models: models of all arms.
     :param work: frames and training states, a folder a model.
     :param store: played episodes.
-    :param steps: of trainings, for a trial run; 0 for those of the study.
+    :param held_out: simulated frames that up-training measures on.
     """
 
+    shipped: Path
     models: Path
     work: Path
     store: PieceStore
     threads: int
     workers: int
-    rounds: int = ROUNDS
-    held_out: int = 1000
-    steps: int = 0
+    rounds: int
+    held_out: int
+
+    def bring(self, model_id: str) -> None:
+        """Copy a shipped model to those of the arms, unless it is one of them."""
+        if not (self.models / model_id).exists():
+            shutil.copytree(self.shipped / model_id, self.models / model_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +101,20 @@ class Study:
     arms: tuple[Arm, ...]
 
 
-def uptrained(
-    policy: str, label: str, backend: str, transfer_steps: int, finetune_steps: int
-) -> Arm:
-    """Return an arm that converts ``policy``."""
-    own = UptrainConfig(policy, backend, Path(), Path())
-    usual = (own.transfer_steps, own.finetune_steps) == (transfer_steps, finetune_steps)
-    name = own.new_id if usual else f'{own.new_id}-{transfer_steps}-{finetune_steps}'
+def uptrained(policy: str, label: str, backend: str, name: str = '', **settings: Any) -> Arm:
+    """Return an arm that converts ``policy``; ``name`` where the settings are not the usual."""
+    new_id = '-'.join(filter(None, (policy, backend, name)))
 
     def make(places: Places) -> None:
+        places.bring(policy)
         config = UptrainConfig(
-            policy, backend, places.models, places.work / policy, name=name,
-            transfer_steps=transfer_steps, finetune_steps=finetune_steps,
-            held_out=places.held_out, threads=places.threads, command=f'benchmarks/{PAGE}.py',
+            policy, backend, places.models, places.work / policy, name=new_id,
+            held_out=places.held_out, threads=places.threads, command=COMMAND, **settings,
         )  # fmt: skip
         with progress_bar() as bar:
             uptrain(config, bar)
 
-    return Arm(label, name, make)
+    return Arm(label, new_id, make)
 
 
 def trained(label: str, model: str, changes: Mapping[str, Any]) -> Arm:
@@ -122,15 +124,12 @@ def trained(label: str, model: str, changes: Mapping[str, Any]) -> Arm:
     def make(places: Places) -> None:
         config = recipe_config(
             model, model_id=name, models_dir=places.models, work=places.work / name,
-            command=f'benchmarks/{PAGE}.py',
+            command=COMMAND,
         )  # fmt: skip
         assert isinstance(config, TabletopConfig)
         config = replace(config, threads=places.threads, **changes)
-        if places.steps:
-            config = replace(
-                config, recipe=replace(config.recipe, steps=places.steps), rounds=(), frames=32,
-                processes=1, shard=32,
-            )  # fmt: skip
+        if config.warm_start:
+            places.bring(config.warm_start)
         with progress_bar() as bar:
             train_tabletop(config, bar)
 
@@ -141,18 +140,21 @@ def phases(policy: str) -> Study:
     """Return the study of what conversion, transfer and fine-tuning each give."""
     return Study(
         f'Phases of up-training: `{policy}` to `sara`',
-        'Fine-tuning takes 600 steps, transfer 200; the control is softmax with 600 steps more.',
+        'Transfer takes 200 steps, fine-tuning 600; the control is softmax with 600 steps more.',
         'tokens' if policy.startswith('rt2') else 'points',
         (
-            uptrained(policy, 'softmax control', 'softmax', 200, 600),
-            uptrained(policy, 'convert only', 'sara', 0, 0),
-            uptrained(policy, 'transfer', 'sara', 200, 0),
-            uptrained(policy, 'fine-tune', 'sara', 0, 600),
-            uptrained(policy, 'transfer, then fine-tune', 'sara', 200, 600),
+            uptrained(policy, 'softmax control', 'softmax'),
+            uptrained(policy, 'convert only', 'sara', 'converted', **NO_TRANSFER, **NO_TUNING),
+            uptrained(policy, 'transfer', 'sara', 'transferred', **NO_TUNING),
+            uptrained(policy, 'fine-tune', 'sara', 'finetuned', **NO_TRANSFER),
+            uptrained(policy, 'transfer, then fine-tune', 'sara'),
         ),
     )
 
 
+NO_TRANSFER: Final[Mapping[str, Any]] = {'transfer_steps': 0}
+NO_TUNING: Final[Mapping[str, Any]] = {'finetune_steps': 0}
+SMALL_BATCH: Final[Mapping[str, Any]] = {'batch': 16, 'finetune_steps': 300}
 FROM_NOTHING: Final[Mapping[str, Any]] = {
     'recipe': Recipe(steps=3000),
     'rounds': (DaggerRound(1000, 3000), DaggerRound(2000, 3000)),
@@ -160,7 +162,7 @@ FROM_NOTHING: Final[Mapping[str, Any]] = {
     'exact_steps': 0,
 }
 FROM_SHIPPED: Final[Mapping[str, Any]] = {
-    'recipe': Recipe(steps=300, batch=16, learning_rate=3e-4, warm_up_steps=50, ema=0.99),
+    'recipe': Recipe(steps=200, batch=16, learning_rate=3e-4, warm_up_steps=50, ema=0.99),
     'rounds': (),
     'frames': 4000,
     'warm_start': 'pct-tabletop',
@@ -168,14 +170,38 @@ FROM_SHIPPED: Final[Mapping[str, Any]] = {
 STUDIES: Final[Mapping[str, Study]] = {
     'phases-rt2': phases('rt2-tabletop'),
     'phases-pct': phases('pct-tabletop'),
+    'tokens': Study(
+        'RT-2 with 784 tokens',
+        '200 steps of transfer and 300 of fine-tuning, 16 frames each; as many for the control.',
+        'tokens',
+        tuple(
+            uptrained('rt2-tabletop-784', label, backend, **SMALL_BATCH)
+            for label, backend in (
+                ('softmax control', 'softmax'),
+                ('`sara`', 'sara'),
+                ('`taylor`', 'taylor'),
+            )
+        ),
+    ),
     'points': Study(
         'Points of the PCT variant',
-        'From the weights of `pct-tabletop`, 300 steps with that many points; softmax.',
+        'From the weights of `pct-tabletop`, 200 steps with that many points in softmax; `sara` '
+        'from there, 100 steps of transfer and 100 of fine-tuning.',
         'points',
-        (
-            trained('800', 'pct-tabletop-800', FROM_SHIPPED),
-            trained('2048', 'pct-tabletop-2048', FROM_SHIPPED),
-            trained('4096', 'pct-tabletop-4096', FROM_SHIPPED),
+        tuple(
+            arm
+            for count in (800, 2048, 4096)
+            for arm in (
+                trained('softmax', f'pct-tabletop-{count}', FROM_SHIPPED),
+                uptrained(
+                    f'pct-tabletop-{count}-short',
+                    '`sara`',
+                    'sara',
+                    batch=16,
+                    transfer_steps=100,
+                    finetune_steps=100,
+                ),
+            )
         ),
     ),
     'history': Study(
@@ -284,7 +310,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--studies', nargs='+', choices=STUDIES, default=list(STUDIES))
     parser.add_argument('--rounds', type=int, default=ROUNDS, help='episodes of each task')
     parser.add_argument('--held-out', type=int, default=1000, help='frames to measure on')
-    parser.add_argument('--steps', type=int, default=0, help='fewer, for a trial run')
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--workers', type=int, default=1)
     parser.add_argument('--models-dir', type=Path, default=package_folder('models'))
@@ -293,17 +318,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--docs', type=Path, default=ROOT / 'docs')
     options = parser.parse_args(arguments)
     keep_freed_memory()
-    models, source = options.out / 'models', options.docs / f'{PAGE}.json'
+    source = options.docs / f'{PAGE}.json'
     places = Places(
-        models, options.work, PieceStore(options.out / 'episodes'), options.threads,
-        options.workers, options.rounds, options.held_out, options.steps,
+        options.models_dir, options.out / 'models', options.work,
+        PieceStore(options.out / 'episodes'), options.threads, options.workers, options.rounds,
+        options.held_out,
     )  # fmt: skip
     records: dict[str, Any] = {}
     if source.exists():
         records = {each['name']: each for each in json.loads(source.read_text())['studies']}
     try:
-        for parent in PARENTS:
-            shutil.copytree(options.models_dir / parent, models / parent, dirs_exist_ok=True)
         for name in options.studies:
             records[name] = run(name, places)
             studies = list(records.values())

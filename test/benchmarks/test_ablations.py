@@ -20,8 +20,8 @@ def docs(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_model(root / 'models', 'pct')
     write_frames(root / 'work/toy', 'pct')
     arms = (
-        script.uptrained('toy', 'as it is', 'sara', 0, 0),
-        script.uptrained('toy', 'a step', 'sara', 1, 0),
+        script.uptrained('toy', 'as it is', 'sara', 'b', transfer_steps=0, finetune_steps=0),
+        script.uptrained('toy', 'a step', 'sara', transfer_steps=1, finetune_steps=0),
     )
     options = {
         '--models-dir': root / 'models', '--work': root / 'work', '--out': root / 'out',
@@ -29,7 +29,6 @@ def docs(script: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Path:
     }  # fmt: skip
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(script, 'STUDIES', {'toys': script.Study('Toys', 'Odd.', 'points', arms)})
-        patch.setattr(script, 'PARENTS', ('toy',))
         assert script.main([str(each) for pair in options.items() for each in pair]) == 0
     return root / 'docs'
 
