@@ -18,6 +18,7 @@ from trajectory_msgs.msg import JointTrajectory
 from sara_ros.core import ActionChunk, ParameterError, Policy, SaraError
 from sara_ros.core.drops import DropCounter
 from sara_ros.core.guard import SafetyGuard
+from sara_ros.core.instructions import doubt_about
 from sara_ros.core.limits import SafetyLimits, WorkspaceBox
 from sara_ros.core.observation_buffer import ObservationBuffer
 from sara_ros.core.resources import package_folder
@@ -61,6 +62,8 @@ PARAMETERS: Final = (
                   'zero_then_silence (one zero twist), or hold (until the next run).'),
     ParameterSpec('dry_run', False, 'Publish commands below ~/dry_run only, so nothing moves; '
                   'taken over when the node is configured.'),
+    ParameterSpec('known_instructions_only', False, 'Refuse instructions that the model was not '
+                  'trained on; otherwise they are obeyed with a warning.'),
     ParameterSpec('action_limits', [''], "Bounds tighter than the model's: 'dimension low high' "
                   "or 'dimension low high max_change' each, in its unit."),
     ParameterSpec('max_step_change', 0.5, 'Largest change of a motion from one command to the '
@@ -345,6 +348,10 @@ class PolicyNode(ManagedNode):
     ) -> None:
         if self._loop is None:
             raise ParameterError('the policy node is not active; activate it first')
+        if doubt := doubt_about(instruction, self._spec.instructions):
+            if value(self, 'known_instructions_only'):
+                raise ParameterError(f'{doubt}, and known_instructions_only is set')
+            self.get_logger().warning(doubt)
         limits = replace(
             limits,
             observation_timeout_sec=value(self, 'observation_timeout_sec'),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-import re
 from typing import Final
 
 import torch
 from torch import Tensor
 
 from sara_ros.core import ObservationError
+from sara_ros.core.instructions import words_of
 
 PAD: Final = '<pad>'
 UNKNOWN: Final = '<unk>'
@@ -27,7 +27,7 @@ class Vocabulary:
     @classmethod
     def of(cls, instructions: Iterable[str], max_words: int = 8) -> Vocabulary:
         """Collect the words of ``instructions``."""
-        found = sorted({word for text in instructions for word in split(text)})
+        found = sorted({word for text in instructions for word in words_of(text)})
         return cls((PAD, UNKNOWN, *found), max_words)
 
     def encode(self, instruction: str) -> Tensor:
@@ -36,14 +36,9 @@ class Vocabulary:
 
         :raises ObservationError: reason ``instruction``, when there is not one word in it.
         """
-        words = split(instruction)[: self.max_words]
+        words = words_of(instruction)[: self.max_words]
         if not words:
             raise ObservationError('instruction', 'instruction is empty; send one with words')
         unknown = self._index[UNKNOWN]
         indices = [self._index.get(word, unknown) for word in words]
         return torch.tensor(indices + [self._index[PAD]] * (self.max_words - len(indices)))
-
-
-def split(text: str) -> list[str]:
-    """Return the lower-case words of ``text`` without punctuation."""
-    return re.findall(r'[^\W_]+', text.lower())

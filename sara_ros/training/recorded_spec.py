@@ -8,8 +8,9 @@ from typing import Any, Final
 import numpy as np
 
 from sara_ros.core import ActionDimension, ActionSpec, ObservationSpec, PolicySpec
+from sara_ros.core.instructions import words_of
 from sara_ros.policies.rt2_config import RT2Config, StateInput, View
-from sara_ros.policies.words import Vocabulary, split
+from sara_ros.policies.words import Vocabulary
 from sara_ros.training.lerobot import Episode, LeRobotRecording
 from sara_ros.training.recorded_targets import STATE, Targets, targets_of
 
@@ -60,7 +61,7 @@ def recorded_config(
         views=(VIEW,),
         state=(StateInput(STATE, len(spec.observation(STATE).names)),),
         vocabulary=Vocabulary.of(spec.instructions).words,
-        max_words=max(8, *(len(split(each)) for each in spec.instructions)),
+        max_words=max(8, *(len(words_of(each)) for each in spec.instructions)),
         actions=len(spec.action.dimensions),
         width=96,
         heads=4,

@@ -1,9 +1,10 @@
 """Limits, stop actions and dry runs of the policy node over real topics."""
 
+from dataclasses import replace
 from itertools import cycle
 import time
 
-from core.fakes import FakePolicy, action, chunk_of
+from core.fakes import FakePolicy, action, chunk_of, policy_spec
 import numpy as np
 import pytest
 
@@ -89,6 +90,20 @@ def test_a_dry_run_moves_nothing(serve, station):
     assert client.wait(lambda status: status.commands_published >= 5)
     topics = {publisher.topic_name for publisher in host.node.publishers}
     assert f'{station.namespace}/policy/action' not in topics
+
+
+def test_an_instruction_the_model_does_not_know_is_refused_where_asked(serve, station):
+    """It once ran without a word: an untrained wording moves the arm somewhere."""
+    policy = FakePolicy(ahead, spec=replace(policy_spec(), instructions=('lift the block',)))
+    host, client = serve(policy, known_instructions_only=True)
+    with camera(station):
+        refused = client.run('raise the block')
+        assert refused.termination_reason == refused.REFUSED
+        assert "not trained on the instruction 'raise the block'" in refused.message
+        assert client.run('Lift the block.', max_steps=2).termination_reason == 'max_steps'
+        loose = rclpy.Parameter('known_instructions_only', value=False)
+        host.on_executor(lambda: host.node.set_parameters([loose]))
+        assert client.run('raise the block', max_steps=2).termination_reason == 'max_steps'
 
 
 class Robot:

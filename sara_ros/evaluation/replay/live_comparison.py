@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sara_ros.core.listing import listed
 from sara_ros.evaluation.replay.messages import at
 
 Chunks = Mapping[int, NDArray[np.float32]]
@@ -54,6 +55,4 @@ def _gap(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
 
 
 def _named(stamps: list[int]) -> str:
-    some = ', '.join(at(stamp) for stamp in stamps[:MOST_NAMED])
-    more = len(stamps) - MOST_NAMED
-    return f'{some} and {more} more' if more > 0 else some
+    return listed([at(stamp) for stamp in stamps], MOST_NAMED)

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from sara_ros.core.instructions import doubt_about
+from sara_ros.core.listing import listed
 from sara_ros.evaluation.formatting import one_line
 from sara_ros.evaluation.replay.mapping import FORMS
 from sara_ros.evaluation.replay.messages import at
@@ -14,7 +16,6 @@ from sara_ros.evaluation.replay.replay import Replayed
 from sara_ros.evaluation.replay.scores import reference_times_ns
 
 CLOCK_REASONS: Final = ('late', 'future')
-MOST_NAMED: Final = 8
 
 
 def remarks_of(replayed: Replayed) -> list[str]:
@@ -39,10 +40,9 @@ def idle(result: Mapping[str, Any]) -> str:
 def _remarks(replayed: Replayed) -> Iterator[str]:
     for topic, (came, announced) in replayed.missing.items():
         yield f"topic '{topic}' should hold {announced} messages and gave {came}"
-    known = replayed.trace.spec.instructions
     for each in replayed.instructions:
-        if known and each not in known:
-            yield f"the model does not know the instruction '{each[:80]}'; it knows {_some(known)}"
+        if doubt := doubt_about(each, replayed.trace.spec.instructions):
+            yield doubt
     if not replayed.recorded.topics:
         yield f'no recorded action is compared: {_candidates(replayed)}'
     elif replayed.trace.chosen.any() and not replayed.broken:
@@ -68,9 +68,4 @@ def _candidates(replayed: Replayed) -> str:
              if each.type in types and each.name not in used]  # fmt: skip
     if not found:
         return 'no topic is left that could hold it'
-    return f'it may be in {_some(found)}; name it under actions in the map'
-
-
-def _some(names: Any) -> str:
-    more = f' and {len(names) - MOST_NAMED} more' if len(names) > MOST_NAMED else ''
-    return f'{", ".join(names[:MOST_NAMED])}{more}'
+    return f'it may be in {listed(found)}; name it under actions in the map'

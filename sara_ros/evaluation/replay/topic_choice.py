@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sara_ros.core import ObservationSpec, ParameterError, PolicySpec
+from sara_ros.core.listing import listed
 from sara_ros.decoding.observations import MESSAGE_TYPES, default_topic
 from sara_ros.evaluation.replay.mapping import FORMS, ActionSource, ReplayMap
 from sara_ros.evaluation.replay.messages import Source, Topic
@@ -77,8 +78,7 @@ def _default_of(topic: str, defaults: Collection[str]) -> str:
 
 
 def _listed(topics: Sequence[Topic]) -> str:
-    more = f' and {len(topics) - MOST_LISTED} more' if len(topics) > MOST_LISTED else ''
-    return ', '.join(each.name for each in topics[:MOST_LISTED]) + more
+    return listed([each.name for each in topics], MOST_LISTED)
 
 
 def actions_of(source: Source, kind: str, known: ReplayMap) -> tuple[ActionSource, ...]:

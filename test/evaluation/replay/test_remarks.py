@@ -80,7 +80,7 @@ def test_messages_that_got_lost_are_counted(arm_bag, monkeypatch):
 
 def test_an_instruction_that_the_model_does_not_know_is_said(arm_bag):
     (text,) = remarks_of(played(arm_bag, instruction='sing\na\x1b song'))
-    assert text == "arm: the model does not know the instruction 'sing a song'; it knows move"
+    assert text == "arm: the model was not trained on the instruction 'sing a song'; it knows move"
 
 
 def test_what_the_policy_refuses_is_named_by_topic_and_stamp(tmp_path):
