@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from sara_ros.core import ParameterError
+from sara_ros.core.files import make_writable
 
 MOST_LATENCY_MS: Final = 60_000
 MOST_RATE_HZ: Final = 100_000
@@ -79,6 +80,6 @@ def check_options(options: argparse.Namespace) -> None:
 
 def _make_folder(option: str, path: Path) -> None:
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        make_writable(path)
     except OSError as err:
-        raise ParameterError(f'{option}: {path} is no folder and cannot be made: {err}') from err
+        raise ParameterError(f'{option}: nothing can be written to {path}: {err}') from err

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import os
 from pathlib import Path
+from tempfile import TemporaryFile
 
 
 @contextmanager
@@ -22,3 +23,14 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def make_writable(folder: Path) -> None:
+    """
+    Make ``folder`` and see that files can be put there, before work is done that would be lost.
+
+    :raises OSError: when they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=folder):
+        pass

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sara_ros.core import SaraError
+from sara_ros.core.files import make_writable
 from sara_ros.evaluation.closed_loop_episode import Job, Outcome
 from sara_ros.evaluation.files import write_json
 
@@ -17,8 +18,16 @@ class PieceStore:
     """One file a piece, in a folder named by what its outcomes depend on."""
 
     def __init__(self, folder: Path) -> None:
-        """Keep files below ``folder``."""
+        """
+        Keep files below ``folder``.
+
+        :raises SaraError: when nothing can be written there.
+        """
         self._folder = folder
+        try:
+            make_writable(folder)
+        except OSError as err:
+            raise SaraError(f'results cannot be written to {folder}: {err}; see --out') from err
 
     def get(self, key: Mapping[str, Any], index: int, jobs: Sequence[Job]) -> list[Outcome] | None:
         """Return the outcomes of piece ``index``; ``None`` unless they are of ``jobs``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from heapq import merge
+import os
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,8 @@ class Bag:
             raise BagError(
                 f"{path}: SQLite takes '#', '?' and '%' in a path for something else; rename it"
             )
+        if not os.access(path, os.R_OK):
+            raise BagError(f'{self._named(path)} may not be read; see its owner and permissions')
         try:
             if is_cut_off(path):
                 self._note(

@@ -26,8 +26,15 @@ def files_of(path: Path) -> tuple[list[Path], list[str]]:
     The files say themselves what is in them. ``metadata.yaml`` says which of them belong to the
     bag, and whether they are compressed: then the folder itself is opened.
 
-    :raises BagError: when there is no bag.
+    :raises BagError: when there is no bag, or it cannot be seen.
     """
+    try:
+        return _found(path)
+    except OSError as err:
+        raise BagError(f'{path} cannot be looked into: {err}') from err
+
+
+def _found(path: Path) -> tuple[list[Path], list[str]]:
     if not path.exists():
         raise BagError(f'{path} does not exist')
     if path.is_file():

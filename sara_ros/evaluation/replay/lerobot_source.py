@@ -84,8 +84,15 @@ class LeRobotSource:
 
 
 def is_lerobot(path: Path) -> bool:
-    """Tell whether a path is a LeRobot folder."""
-    return (path / 'meta' / 'info.json').is_file()
+    """
+    Tell whether a path is a LeRobot folder.
+
+    :raises BagError: when that cannot be seen.
+    """
+    try:
+        return (path / 'meta' / 'info.json').is_file()
+    except OSError as err:
+        raise BagError(f'{path} cannot be looked into: {err}') from err
 
 
 def episodes_of(folder: Path, chosen: Sequence[int] = ()) -> list[int]:
