@@ -135,7 +135,7 @@ def test_limits_decide_the_exit_code(robot_bag, capsys):
         (('--model', MODEL, '--topic', 'frnt=/x'), "topics: no model observes 'frnt'; known: fr"),
         (('--model', MODEL, '--device', 'tpu'), f"'{MODEL}' cannot be served on --device tpu"),
         (('--model', MODEL, '--json', '.'), '--json . is a folder'),
-        (('--model', MODEL, '--html', '/dev/null/page.html'), '--html: nothing can be written to /dev/null'),
+        (('--model', MODEL, '--html', '/dev/null/page.html'), '--html: nothing can be written'),
         (('--model', MODEL, '--mcap', __file__), 'nothing can be written to'),
         (('--model', MODEL, '--episodes', '3'), 'goes with LeRobot folders'),
         (('--model', MODEL, '--map', 'missing.yaml'), 'cannot read the map missing.yaml'),
