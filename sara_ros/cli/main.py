@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+import errno
 from pathlib import Path
 import shlex
 import sys
+from typing import Final
 
 from sara_ros import __version__
 from sara_ros.core import ParameterError, SaraError
+
+MACHINE_SAYS_NO: Final = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What to change is the folder or the disk, not the program."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return command(options)
     except SaraError as err:
+        print(f'sara-ros {options.name}: {err}', file=sys.stderr)
+        return 1
+    except OSError as err:
+        if err.errno not in MACHINE_SAYS_NO:
+            raise
         print(f'sara-ros {options.name}: {err}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:

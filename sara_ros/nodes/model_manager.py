@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
-from sara_ros.core import ParameterError
+from sara_ros.core import CheckpointError, ParameterError
 from sara_ros.core.resources import package_folder
 from sara_ros.nodes.managed import ManagedNode
 from sara_ros.nodes.model_codec import describe_models, verify_model
@@ -118,7 +118,10 @@ class ModelManagerNode(ManagedNode):
         return folder
 
     def _on_list(self, _: Any, response: ListModels.Response) -> ListModels.Response:
-        response.models = describe_models(self._models_dir())
+        try:
+            response.models = describe_models(self._models_dir())
+        except CheckpointError as err:  # an answer is owed all the same
+            self.get_logger().error(str(err))
         return response
 
     def _on_verify(

@@ -105,13 +105,13 @@ def read(models_dir: Path, model_id: str) -> StoredCheckpoint:
     :raises CheckpointError: when the folder or the file is missing, or says something impossible.
     """
     folder = model_folder(models_dir, model_id)
-    for part in (folder, folder / POLICY_FILE, folder / WEIGHTS_FILE):
-        _refuse_outside(part, models_dir)
-    if not folder.is_dir():
-        known = ', '.join(entry.name for entry in _folders(models_dir)) or 'none'
-        raise CheckpointError(f"model '{model_id}' not found in {models_dir}; it has: {known}")
     path = folder / POLICY_FILE
     try:
+        for part in (folder, path, folder / WEIGHTS_FILE):
+            _refuse_outside(part, models_dir)
+        if not folder.is_dir():
+            known = ', '.join(entry.name for entry in _folders(models_dir)) or 'none'
+            raise CheckpointError(f"model '{model_id}' not found in {models_dir}; it has: {known}")
         data = json.loads(path.read_text(encoding='utf-8'))
     except (OSError, ValueError) as err:
         raise CheckpointError(f"model '{model_id}': cannot read {path}: {err}") from err
@@ -138,7 +138,11 @@ def add_metrics(models_dir: Path, model_id: str, metrics: Mapping[str, Any]) -> 
 
 
 def list_models(models_dir: Path) -> list[ModelEntry]:
-    """Return an entry for each model folder by name; broken ones with what is wrong."""
+    """
+    Return an entry for each model folder by name; broken ones with what is wrong.
+
+    :raises CheckpointError: when ``models_dir`` cannot be looked into.
+    """
     entries = []
     for name in model_names(models_dir):
         try:
@@ -217,10 +221,13 @@ def _refuse_outside(path: Path, models_dir: Path) -> None:
 
 
 def _folders(models_dir: Path) -> list[Path]:
-    if not models_dir.is_dir():
-        return []
-    visible = (path for path in models_dir.iterdir() if not path.name.startswith('.'))
-    return sorted(path for path in visible if path.is_dir())
+    try:
+        if not models_dir.is_dir():
+            return []
+        visible = [path for path in models_dir.iterdir() if not path.name.startswith('.')]
+        return sorted(path for path in visible if path.is_dir())
+    except OSError as err:
+        raise CheckpointError(f'models in {models_dir} cannot be looked at: {err}') from err
 
 
 def _compact(tensor: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from sara_ros.core import CheckpointError
 from sara_ros.core.errors import describe
 from sara_ros.policies.checkpoint import StoredCheckpoint, model_names
 from sara_ros.policies.loading import verify
@@ -71,7 +72,7 @@ class WatchedFolder:
     def _names(self) -> list[str]:
         try:
             return model_names(self.models_dir)
-        except OSError:  # removed while it was read; the next look tells
+        except CheckpointError:  # removed while it was read; the next look tells
             return []
 
 

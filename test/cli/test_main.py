@@ -45,3 +45,11 @@ def test_evaluating_an_absent_model_fails_clearly(
     message = capsys.readouterr().err
     assert "'absent'" in message
     assert 'Traceback' not in message
+
+
+@pytest.mark.skipif(not Path('/sys').is_dir(), reason='needs a folder that nobody can write to')
+def test_a_folder_that_takes_no_files_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(['demo', '--out', '/sys/sara-ros-demo']) == 1
+    message = capsys.readouterr().err
+    assert '/sys/sara-ros-demo' in message
+    assert 'Traceback' not in message

@@ -18,10 +18,11 @@ from sara_ros.core import SaraError
 from sara_ros.evaluation.piece_store import PieceStore
 from sara_ros.evaluation.replay.bag import Bag
 from sara_ros.evaluation.replay.places import places_of
+from sara_ros.policies.checkpoint import list_models
 from pathlib import Path
 
 for path in sys.argv[1:]:
-    for read in (places_of, Bag, PieceStore):
+    for read in (places_of, Bag, PieceStore, list_models):
         try:
             read(Path(path))
             print('nothing said')
@@ -49,7 +50,7 @@ def test_what_may_not_be_read_or_written_is_named(tmp_path):
     bag.chmod(0)
     closed = tmp_path / 'closed'
     closed.mkdir(mode=0)
-    found, opened, _, *of_closed = tried(folder, closed)
+    found, opened, _, _, *of_closed = tried(folder, closed)
     closed.chmod(0o755)
     assert found == 'nothing said'
     assert f'arm: {bag.name} may not be read' in opened
@@ -57,4 +58,5 @@ def test_what_may_not_be_read_or_written_is_named(tmp_path):
         f'{closed} cannot be looked into',
         f'{closed} cannot be looked into',
         f'results cannot be written to {closed}',
+        f'models in {closed} cannot be looked at',
     ]

@@ -23,7 +23,11 @@ def check_models(models_dir: Path) -> list[CheckResult]:
     except Exception as err:  # torch is an installation of its own, and may fail in any way
         return [error('models', f'cannot be checked: {describe(err)}', 'see "Python packages"')]
     results, good = [], []
-    for name in model_names(models_dir):
+    try:
+        names = model_names(models_dir)
+    except SaraError as err:
+        return [error('models', str(err), 'see the owner and permissions of the folder')]
+    for name in names:
         try:
             verify(models_dir, name)
             good.append(name)
