@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 
 from sara_ros.core.swap import SwapState
@@ -15,10 +14,6 @@ from sara_ros_msgs import msg
 from sara_ros_msgs.srv import EndShadow, Rollback, SwapModel
 
 TRIAL_TIMEOUT_SEC: Final = 60.0
-EACH_STATE: Final = QoSProfile(
-    reliability=qos.LATCHED.reliability, durability=qos.LATCHED.durability, depth=50
-)
-"""Keeps the states between two looks as well, of which some last for milliseconds."""
 
 
 class ModelOperator:
@@ -44,7 +39,7 @@ class ModelOperator:
         self._instruct = node.create_publisher(String, 'policy/instruction', qos.COMMAND)
         self._subscriptions = [
             node.create_subscription(
-                msg.SwapStatus, 'policy/swap_status', self.statuses.append, EACH_STATE
+                msg.SwapStatus, 'policy/swap_status', self.statuses.append, qos.EACH_STATE
             ),
             node.create_subscription(
                 msg.ShadowReport, 'model_manager/shadow_report', self.reports.append, qos.COMMAND

@@ -37,3 +37,11 @@ LATCHED: Final = QoSProfile(
     depth=1,
 )
 """For what a late subscriber must still learn."""
+
+EACH_STATE: Final = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+    history=HistoryPolicy.KEEP_LAST,
+    depth=20,
+)
+"""For states that may last for milliseconds; with ``LATCHED`` a late subscriber gets the last."""

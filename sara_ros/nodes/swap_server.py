@@ -50,7 +50,7 @@ class SwapServer:
         self._node = node
         self._loop = loop
         self._swap: HotSwap | None = None
-        self._status = node.create_publisher(SwapStatus, '~/swap_status', qos.LATCHED)
+        self._status = node.create_publisher(SwapStatus, '~/swap_status', qos.EACH_STATE)
         self._samples = node.create_publisher(ShadowSample, '~/shadow_sample', qos.COMMAND)
         # A callback that awaits would hold up all others of a group that is not reentrant.
         group = ReentrantCallbackGroup()

@@ -38,7 +38,7 @@ EXPORTED: Final[tuple[tuple[type, str, QoSProfile], ...]] = (
     (EndEffectorAction, 'dry_run/action', qos.COMMAND),
     (TwistStamped, 'dry_run/twist_cmd', qos.COMMAND),
     (JointTrajectory, 'dry_run/joint_trajectory', qos.COMMAND),
-    (SwapStatus, 'swap_status', qos.LATCHED),
+    (SwapStatus, 'swap_status', qos.EACH_STATE),
     (ShadowSample, 'shadow_sample', qos.COMMAND),
     (ShadowReport, '~/shadow_report', qos.COMMAND),
     (TimingSummary, '~/timing', qos.COMMAND),

@@ -81,7 +81,7 @@ class Graph:
         for node in ('policy', 'model_manager'):
             assert station.transition(CONFIGURE, node)
             assert station.transition(ACTIVATE, node)
-        self.statuses = station.collect(SwapStatus, 'policy/swap_status', qos.LATCHED)
+        self.statuses = station.collect(SwapStatus, 'policy/swap_status', qos.EACH_STATE)
         self.actions = station.collect(EndEffectorAction, 'policy/action', qos.COMMAND)
 
     def close(self):
