@@ -15,7 +15,7 @@ from sara_ros.cli.train import progress_bar
 from sara_ros.core import SaraError
 from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.resources import package_folder
-from sara_ros.evaluation.act_time import act_time_ms
+from sara_ros.evaluation.act_time import act_times_ms
 from sara_ros.evaluation.attention_speed.table import markdown_table
 from sara_ros.evaluation.closed_loop import (
     FIRST_SEED,
@@ -243,6 +243,9 @@ def run(name: str, places: Places) -> dict[str, Any]:
             }  # fmt: skip
         first = first or successes
         rows.append(row)
+    times = act_times_ms(places.models, [arm.model_id for arm in study.arms])
+    for row, arm in zip(rows, study.arms, strict=True):
+        row['act_ms'] = times[arm.model_id]
     return {'name': name, 'rows': rows, 'machine': describe_machine()}
 
 
@@ -261,7 +264,6 @@ def play(arm: Arm, places: Places) -> tuple[dict[str, Any], dict[tuple[int, int]
     row.update(
         label=arm.label, sha256=variant.sha256,
         sequence=sequence_of(places.models, arm.model_id),
-        act_ms=act_time_ms(places.models, arm.model_id),
     )  # fmt: skip
     return row, {(each.slot, each.seed): each.success for each in outcomes}
 

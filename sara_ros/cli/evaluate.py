@@ -15,7 +15,7 @@ from sara_ros.cli.train import progress_bar
 from sara_ros.core import ParameterError
 from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.policy import SCRIPTED_EXPERT
-from sara_ros.evaluation.act_time import act_time_ms
+from sara_ros.evaluation.act_time import act_times_ms
 from sara_ros.evaluation.closed_loop import CHOICE_SEEDS, FIRST_SEED, EvaluationConfig, evaluate
 from sara_ros.evaluation.files import write_bytes, write_json, write_text
 from sara_ros.evaluation.machine import describe_machine
@@ -110,15 +110,23 @@ def write_table(folder: Path, result: Mapping[str, Any]) -> None:
 
 
 def _act_times(plan: SuccessPlan, path: Path) -> dict[str, Any]:
-    """Return the time of one observation by hash of the weights; measured before others run."""
+    """
+    Return the time of one observation by hash of the weights; measured before others run.
+
+    All models of a policy are measured together, so that they compare.
+    """
     known: dict[str, Any] = {}
     if path.exists():
         known = json.loads(path.read_text(encoding='utf-8'))
     variants, _ = find_variants(plan.models_dir)
+    families: dict[str, dict[str, str]] = {}
     for variant in variants:
-        wanted = not plan.policies or {variant.policy, variant.model_id} & set(plan.policies)
-        if wanted and variant.sha256 not in known:
-            known[variant.sha256] = act_time_ms(plan.models_dir, variant.model_id)
+        if not plan.policies or {variant.policy, variant.model_id} & set(plan.policies):
+            families.setdefault(variant.policy, {})[variant.model_id] = variant.sha256
+    for family in families.values():
+        if not set(family.values()) <= known.keys():
+            times = act_times_ms(plan.models_dir, list(family))
+            known.update({family[model_id]: spent for model_id, spent in times.items()})
             write_json(path, known)
     return known
 
