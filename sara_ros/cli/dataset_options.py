@@ -27,7 +27,8 @@ def add_bag_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         '--camera', action='append', default=[], metavar='TOPIC',
-        help='image topic, the first one drives; empty: the only one of the bag',
+        help='image topic, the first one drives; empty: the only one of the bag, and all of a '
+        'LeRobot folder, where a camera goes by its name',
     )  # fmt: skip
     group.add_argument(
         '--fps', type=int, default=0, help='frames a second; 0: the rate of the camera'

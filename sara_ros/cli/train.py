@@ -65,7 +65,9 @@ def train(
         if not isinstance(config, RecordedConfig):
             return train_tabletop(config, bar)
         recording = training_folder(data, config.work, bags, bar)
-        folder = train_recorded(replace(config, recording=recording), bar)
+        # A data set that was made of bags holds just the cameras that were asked for.
+        cameras = bags.cameras if recording == data[0] else ()
+        folder = train_recorded(replace(config, recording=recording, cameras=cameras), bar)
     print(held_out_table(checkpoints.read(models_dir, name).checkpoint.metrics))
     return folder
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 import json
 from pathlib import Path
+import re
 from typing import Any
 
 import cv2
@@ -48,13 +49,16 @@ class LeRobotRecording:
     """
     Episodes below a folder; those that ``meta`` describes but the folder lacks are left out.
 
-    ``camera`` is the feature name of the video to read, such as ``observation.images.cam_high``.
+    ``cameras`` are the videos by the names that policies have for them: ``front`` for a single
+    one, else the last part of the feature, as ``wrist`` of ``observation.images.wrist``. The
+    first one drives.
     """
 
-    def __init__(self, root: Path, camera: str = '') -> None:
+    def __init__(self, root: Path, cameras: Sequence[str] = ()) -> None:
         """
         Read ``meta``.
 
+        :param cameras: those to read, by feature or its last part; all when empty.
         :raises ParameterError: when it is missing, of another version, or has no such camera.
         """
         self.root = root
@@ -66,10 +70,7 @@ class LeRobotRecording:
         self.fps = float(self._info['fps'])
         self._features: dict[str, Any] = self._info['features']
         videos = [name for name, item in self._features.items() if item['dtype'] == 'video']
-        self.camera = camera or (videos[0] if videos else '')
-        if self.camera not in videos:
-            known = ', '.join(videos) or 'none'
-            raise ParameterError(f"{root}: no camera '{self.camera}'; it has: {known}")
+        self.cameras = _views(_chosen(root, videos, cameras))
         self._layout: Layout = LAYOUTS[str(version)](root, self._info)
         self._tasks = self._layout.tasks()
 
@@ -120,34 +121,37 @@ class LeRobotRecording:
             instruction=self._tasks.get(tasks[0] if tasks else 0, ''),
         )
 
-    def images(self, index: int, height: int, width: int) -> NDArray[np.uint8]:
+    def images(self, index: int, height: int, width: int, view: str = '') -> NDArray[np.uint8]:
         """
-        Decode the video of an episode to ``(T, height, width, 3)``, averaging areas.
+        Decode a video of an episode to ``(T, height, width, 3)``, averaging areas.
 
+        :param view: a name in ``cameras``; the first when empty.
         :raises ParameterError: when the video is missing or not of the stated size.
         """
         frames = [
             cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-            for frame in self.frames(index)
+            for frame in self.frames(index, view)
         ]
         if not frames:
-            path = self._layout.video(index, self.camera).path
+            path = self._layout.video(index, self._feature(view)).path
             raise ParameterError(f'{path} holds no frame of episode {index}')
         return np.stack(frames).astype(np.uint8)
 
-    def frames(self, index: int) -> Iterator[NDArray[np.uint8]]:
+    def frames(self, index: int, view: str = '') -> Iterator[NDArray[np.uint8]]:
         """
         Yield the frames of an episode as recorded, ``(H, W, 3)`` RGB.
 
+        :param view: a name in ``cameras``; the first when empty.
         :raises ParameterError: when the video is missing, broken or not of the stated size.
         """
         import av
 
-        part = self._layout.video(index, self.camera)
+        feature = self._feature(view)
+        part = self._layout.video(index, feature)
         path = part.path
         if not path.exists():
             raise ParameterError(f'{path} is missing; the recording is not complete')
-        stated = tuple(self._features[self.camera]['shape'][:2])
+        stated = tuple(self._features[feature]['shape'][:2])
         try:
             with av.open(str(path)) as container:
                 for frame in islice(_from(container, part.start_sec, self.fps), part.frames):
@@ -159,6 +163,9 @@ class LeRobotRecording:
                     yield frame.to_ndarray(format='rgb24').astype(np.uint8, copy=False)
         except (av.FFmpegError, IndexError) as err:
             raise ParameterError(f'{path} cannot be decoded: {err}; restore the file') from err
+
+    def _feature(self, view: str) -> str:
+        return self.cameras[view] if view else next(iter(self.cameras.values()))
 
     def _matrix(self, table: Any, name: str, path: Path) -> Floats:
         size = int(self._features[name]['shape'][0])
@@ -174,6 +181,30 @@ class LeRobotRecording:
             row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
             raise ParameterError(f"{path}: '{name}' is not finite in row {row}")
         return values
+
+
+def _chosen(root: Path, videos: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    found = []
+    for name in wanted or videos or ('',):
+        fitting = [each for each in videos if name in (each, _last(each))]
+        if not fitting:
+            known = ', '.join(videos) or 'none'
+            raise ParameterError(f"{root}: no camera '{name}'; it has: {known}")
+        found.append(fitting[0])
+    return list(dict.fromkeys(found))
+
+
+def _views(features: Sequence[str]) -> dict[str, str]:
+    if len(features) == 1:
+        return {'front': features[0]}
+    short = {_last(feature): feature for feature in features}
+    whole = {re.sub(r'\W', '_', feature): feature for feature in features}
+    return short if len(short) == len(features) else whole
+
+
+def _last(feature: str) -> str:
+    """Return the last part of a feature as ROS can have it in a name."""
+    return re.sub(r'\W', '_', feature.rpartition('.')[2])
 
 
 def _read_json(path: Path) -> dict[str, Any]:

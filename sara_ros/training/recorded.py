@@ -43,6 +43,7 @@ class RecordedConfig:
     One training run on a recording.
 
     :param recording: folder in LeRobot layout.
+    :param cameras: those of the recording to see with; all when empty.
     :param held_out: number of episodes, the last ones, that are not trained on; see
         :func:`recorded_split.split` for recordings of few.
     :param margin: share by which the ranges of training actions are widened on each side.
@@ -53,7 +54,7 @@ class RecordedConfig:
     recording: Path
     models_dir: Path
     work: Path
-    camera: str = ''
+    cameras: tuple[str, ...] = ()
     held_out: int = 2
     recipe: Recipe = field(default_factory=lambda: Recipe(steps=900, batch=24))
     margin: float = 0.1
@@ -70,12 +71,12 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
     """
     torch.set_num_threads(config.threads)
     seed_everything(config.recipe.seed)
-    recording = LeRobotRecording(config.recording, config.camera)
+    recording = LeRobotRecording(config.recording, config.cameras)
     episodes = [recording.episode(index) for index in recording.indices()]
     train, held_out = split(episodes, config.held_out)
     spec = recorded_spec(config.model_id, recording, train, config.margin)
     # Before the training, because a video that is missing must not be found after it.
-    videos = [video_of(recording, episode) for episode in held_out]
+    videos = [videos_of(recording, episode) for episode in held_out]
     learner = RecordedLearner(config, spec, recording, train)
     optimiser = run_loop(
         learner,
@@ -101,6 +102,7 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
     training = {
         'command': config.command,
         'recording': config.recording.name,
+        'cameras': list(recording.cameras.values()),
         'episodes': [episode.index for episode in train],
         'recipe': recipe,
     }
@@ -130,8 +132,10 @@ class RecordedLearner(nn.Module):
         self.targets = targets_in(recording)
         self._states = np.concatenate([episode.states for episode in train])
         self._actions = np.concatenate([episode.actions for episode in train])
-        videos = [video_of(recording, episode) for episode in train]
-        self._images = np.concatenate(videos)
+        videos = [videos_of(recording, episode) for episode in train]
+        self._images = [
+            np.concatenate([each[view] for each in videos]) for view in recording.cameras
+        ]
         coded = self.targets.coded(self._actions, self._states)
         low, high = self.targets.ranges(*widened(coded, config.margin))
         network = recorded_config(spec, self.targets, low, high)
@@ -155,12 +159,12 @@ class RecordedLearner(nn.Module):
     def losses(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> Losses:
         """Draw frames and return the losses on the tokens of a ``part`` of them."""
         rows, images = self._drawn(rng, batch, part)
-        state = torch.from_numpy(self._states[rows]).to(images.device)
-        actions = torch.from_numpy(self._actions[rows]).to(images.device)
+        state = torch.from_numpy(self._states[rows]).to(self.words.device)
+        actions = torch.from_numpy(self._actions[rows]).to(self.words.device)
         values = self.targets.coded(actions, state)  # (B, A)
         tokens = self.tokens.encode(values[:, None])[:, None]  # (B, 1, A)
         words = self.words[torch.from_numpy(self._told[rows])][:, None]
-        logits = self.network([images], state, words, tokens)[:, 0]
+        logits = self.network(images, state, words, tokens)[:, 0]
         return self.action_losses(logits, values)
 
     def action_losses(self, logits: Tensor, values: Tensor) -> Losses:
@@ -174,30 +178,38 @@ class RecordedLearner(nn.Module):
         }
         return {'loss': parts['tokens'] + 3 * parts['expectation'], **parts}
 
-    def images(self, rng: np.random.Generator, batch: int, part: slice = slice(None)) -> Tensor:
-        """Draw images ``(B, H, W, 3)`` as :meth:`losses` does."""
+    def images(
+        self, rng: np.random.Generator, batch: int, part: slice = slice(None)
+    ) -> list[Tensor]:
+        """Draw images ``(B, H, W, 3)`` of each camera as :meth:`losses` does."""
         return self._drawn(rng, batch, part)[1]
 
-    def _drawn(self, rng: np.random.Generator, batch: int, part: slice) -> tuple[Any, Tensor]:
+    def _drawn(
+        self, rng: np.random.Generator, batch: int, part: slice
+    ) -> tuple[Any, list[Tensor]]:
         """Draw the whole batch; return which rows are in the part, and their shifted images."""
-        rows = rng.integers(0, len(self._images), batch)
+        rows = rng.integers(0, len(self._states), batch)
         corners = rng.integers(0, 2 * self._shift_px + 1, (batch, 2))
-        images = _shifted(self._images[rows[part]], corners[part], self._shift_px)
-        return rows[part], torch.from_numpy(images).to(self.words.device)
+        rows, corners = rows[part], corners[part]
+        shifted = [_shifted(images[rows], corners, self._shift_px) for images in self._images]
+        return rows, [torch.from_numpy(images).to(self.words.device) for images in shifted]
 
 
 def held_out_error(policy: RT2Policy, held_out: Sequence[Episode], videos: Sequence[Any]) -> float:
     """
     Return the mean absolute action error of ``policy`` on every held-out frame.
 
-    :param videos: the images of each episode, as :func:`video_of` returns them.
+    :param videos: the images of each episode, as :func:`videos_of` returns them.
     """
     errors: list[Any] = []
     for episode, images in zip(held_out, videos, strict=True):
         seen = [
-            Observation.of(episode.instruction, front=image, joint_positions=state)
-            for image, state in zip(images, episode.states, strict=True)
-        ]
+            Observation.of(
+                episode.instruction, joint_positions=state,
+                **{view: video[row] for view, video in images.items()},
+            )
+            for row, state in enumerate(episode.states)
+        ]  # fmt: skip
         for first in range(0, len(seen), _BATCH):
             part = seen[first : first + _BATCH]
             chunks = RT2Policy.act_batch([policy] * len(part), part)
@@ -209,18 +221,22 @@ def held_out_error(policy: RT2Policy, held_out: Sequence[Episode], videos: Seque
     return float(np.mean(errors))
 
 
-def video_of(recording: LeRobotRecording, episode: Episode) -> Any:
+def videos_of(recording: LeRobotRecording, episode: Episode) -> dict[str, Any]:
     """
-    Return the images of ``episode`` as the network takes them, ``(T, H, W, 3)``.
+    Return the images of ``episode`` by camera as the network takes them, ``(T, H, W, 3)``.
 
     :raises ParameterError: when there are not as many as rows.
     """
-    images = recording.images(episode.index, VIEW.height, VIEW.width)
+    return {view: _video_of(recording, episode, view) for view in recording.cameras}
+
+
+def _video_of(recording: LeRobotRecording, episode: Episode, view: str) -> Any:
+    images = recording.images(episode.index, VIEW.height, VIEW.width, view)
     rows = episode.rows or len(episode.actions)
     if len(images) != rows:
         raise ParameterError(
             f'{recording.root}: episode {episode.index} has {len(images)} video frames and '
-            f'{rows} rows'
+            f"{rows} rows; the camera is '{recording.cameras[view]}'"
         )
     return images[episode.first : episode.first + len(episode.actions)]
 
@@ -234,4 +250,4 @@ def _shifted(images: Any, corners: Any, limit: int) -> Any:
     ])  # fmt: skip
 
 
-__all__ = ['RecordedConfig', 'RecordedLearner', 'held_out_error', 'train_recorded', 'video_of']
+__all__ = ['RecordedConfig', 'RecordedLearner', 'held_out_error', 'train_recorded', 'videos_of']

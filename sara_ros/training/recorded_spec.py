@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -15,13 +16,14 @@ from sara_ros.training.lerobot import Episode, LeRobotRecording
 from sara_ros.training.recorded_targets import STATE, Targets, targets_of
 
 VIEW: Final = View('front', 72, 96, 8)
+"""What every camera is shrunk to."""
 
 
 def recorded_spec(
     model_id: str, recording: LeRobotRecording, train: Sequence[Episode], margin: float
 ) -> PolicySpec:
     """
-    Describe a policy from the front camera and joint positions to the recorded actions.
+    Describe a policy from cameras and joint positions to the recorded actions.
 
     Recordings do not state units, so the spec leaves them open, but for displacements.
     """
@@ -39,7 +41,10 @@ def recorded_spec(
         model_id=model_id,
         kind='rt2',
         observations=(
-            ObservationSpec('front', 'image', (None, None, 3), 'rgb8', '', 6 * period),
+            *(
+                ObservationSpec(name, 'image', (None, None, 3), 'rgb8', '', 6 * period)
+                for name in recording.cameras
+            ),
             ObservationSpec(STATE, 'joint_positions', (len(joints),), '', '', 6 * period, joints),
         ),
         action=ActionSpec(targets.kind, dimensions, recording.action_frame, recording.fps),
@@ -58,7 +63,9 @@ def recorded_config(
 ) -> RT2Config:
     """Return the architecture for ``spec``, with ``low`` and ``high`` of what tokens say."""
     return RT2Config(
-        views=(VIEW,),
+        views=tuple(
+            replace(VIEW, name=need.name) for need in spec.observations if need.kind == 'image'
+        ),
         state=(StateInput(STATE, len(spec.observation(STATE).names)),),
         vocabulary=Vocabulary.of(spec.instructions).words,
         max_words=max(8, *(len(words_of(each)) for each in spec.instructions)),

@@ -14,7 +14,7 @@ from sara_ros.policies.checkpoint import StoredCheckpoint
 from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.training.lerobot import Episode, LeRobotRecording
 from sara_ros.training.loop import LossFunction
-from sara_ros.training.recorded import RecordedConfig, RecordedLearner, video_of
+from sara_ros.training.recorded import RecordedConfig, RecordedLearner, videos_of
 from sara_ros.training.recorded_split import split
 from sara_ros.uptraining.data import DataOptions
 from sara_ros.uptraining.distributed import ALONE, Processes
@@ -45,7 +45,7 @@ class RecordedData:
                 f"model '{spec.model_id}' was trained on the recording '{name}'; give its folder "
                 'with --data'
             )
-        recording = LeRobotRecording(options.recording)
+        recording = LeRobotRecording(options.recording, checkpoint.training.get('cameras', ()))
         train = _episodes(recording, checkpoint.training['episodes'])
         held_out = _episodes(recording, checkpoint.metrics['held_out_episodes'])
         if 'held_out_from_frame' in checkpoint.metrics:
@@ -59,7 +59,10 @@ class RecordedData:
             )
         self._learner.to(here.device)
         self._spec, self._here = spec, here
-        self._images = np.concatenate([video_of(recording, episode) for episode in held_out])
+        videos = [videos_of(recording, episode) for episode in held_out]
+        self._images = [
+            np.concatenate([each[view] for each in videos]) for view in recording.cameras
+        ]
         self._states = np.concatenate([episode.states for episode in held_out])
         self._actions = np.concatenate([episode.actions for episode in held_out])
         self._words = torch.cat([
@@ -89,7 +92,7 @@ class RecordedData:
     def encode(self, network: nn.Module, rng: np.random.Generator, batch: int) -> object:
         """See :class:`TrainingData`."""
         images = self._learner.images(rng, batch, self._here.part(batch))
-        return cast('RT2Network', network).encode([images])
+        return cast('RT2Network', network).encode(images)
 
     @torch.inference_mode()
     def measure(self, network: nn.Module) -> HeldOutError:
@@ -98,7 +101,7 @@ class RecordedData:
         errors = ErrorSum(self._spec.action)
         for rows in batches(len(self._states), _BATCH):
             images, state = (
-                [torch.from_numpy(self._images[rows])],
+                [torch.from_numpy(images[rows]) for images in self._images],
                 torch.from_numpy(self._states[rows]),
             )
             wanted = torch.from_numpy(self._actions[rows])

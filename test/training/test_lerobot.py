@@ -145,7 +145,7 @@ def test_not_a_recording(recording, tmp_path):
     with pytest.raises(ParameterError, match=r'cannot read .*info\.json'):
         LeRobotRecording(tmp_path / 'nothing')
     with pytest.raises(ParameterError, match="no camera 'left'; it has: observation"):
-        LeRobotRecording(recording, 'left')
+        LeRobotRecording(recording, ['left'])
     path = recording / 'meta' / 'info.json'
     path.write_text(json.dumps({**json.loads(path.read_text()), 'codebase_version': 'v1.6'}))
     with pytest.raises(ParameterError, match=r"version is 'v1\.6'; v2\.1 and v3\.0 are supported"):

@@ -1,5 +1,6 @@
 """What recordings of other kinds are trained on: displacements, tasks, single episodes."""
 
+from dataclasses import replace
 import json
 
 import numpy as np
@@ -18,7 +19,7 @@ from sara_ros.training.recorded import (
     RecordedLearner,
     held_out_error,
     train_recorded,
-    video_of,
+    videos_of,
 )
 from sara_ros.training.recorded_spec import recorded_spec
 from sara_ros.training.recorded_split import split
@@ -29,7 +30,7 @@ from sara_ros.uptraining.recorded_data import RecordedData
 JOINTS = ('shoulder', 'elbow')
 
 
-def write_hand(root, lengths, instructions=('reach the cup', 'lift the cup')):
+def write_hand(root, lengths, instructions=('reach the cup', 'lift the cup'), cameras=('front',)):
     """Write episodes of an end effector that moves by 2 mm a step with a half-open hand."""
     rng = np.random.default_rng(0)
     root.mkdir()
@@ -38,7 +39,7 @@ def write_hand(root, lengths, instructions=('reach the cup', 'lift the cup')):
         fps=10,
         joints=JOINTS,
         actions=END_EFFECTOR_DIMENSIONS,
-        cameras=('front',),
+        cameras=cameras,
         frame='base_link',
     ) as writer:
         for index, length in enumerate(lengths):
@@ -46,7 +47,8 @@ def write_hand(root, lengths, instructions=('reach the cup', 'lift the cup')):
                 action = np.array([row == length - 1, 0.002, 0, 0, 0, 0, 0, 0.5], np.float32)
                 picture = np.full((32, 48, 3), 10 * row, np.uint8)
                 task = instructions[index % len(instructions)]
-                writer.add(task, rng.normal(0, 0.1, 2), action, {'front': picture})
+                pictures = {name: picture + place for place, name in enumerate(cameras)}
+                writer.add(task, rng.normal(0, 0.1, 2), action, pictures)
             writer.end()
         writer.finish()
     return root
@@ -153,8 +155,42 @@ def test_a_single_episode_is_up_trained_on_the_same_part(tmp_path):
     recording = LeRobotRecording(root)
     kept = recording.episode(0)
     part = Episode(0, kept.states[16:], kept.actions[16:], kept.instruction, 16, 20)
-    video = video_of(recording, part)
-    assert abs(video[1].mean() - 170) < 6
-    error = held_out_error(policy, [part], [video])
+    videos = videos_of(recording, part)
+    assert abs(videos['front'][1].mean() - 170) < 6
+    error = held_out_error(policy, [part], [videos])
     assert found.frames == 4
     assert found.mean_absolute_error == pytest.approx(error, rel=1e-3)
+
+
+def test_all_cameras_of_a_recording_are_seen(tmp_path):
+    """The first alone was once taken; the model also states which, for its up-training."""
+    root = write_hand(tmp_path / 'hand-set', (8, 9, 10), cameras=('top', 'wrist'))
+    train_recorded(config(tmp_path, root))
+    stored = read(tmp_path / 'models', 'hand')
+    policy = load_policy(tmp_path / 'models', 'hand')
+    names = [need.name for need in policy.spec.observations]
+    assert names == ['top', 'wrist', 'joint_positions']
+    assert policy.network.config.image_tokens == 2 * 108
+    assert stored.checkpoint.training['cameras'] == [
+        'observation.images.top', 'observation.images.wrist'
+    ]  # fmt: skip
+    options = DataOptions(tmp_path / 'work', tmp_path / 'models', recording=root)
+    found = RecordedData(stored, policy.network, options).measure(policy.network)
+    recording = LeRobotRecording(root)
+    kept = [recording.episode(2)]
+    error = held_out_error(policy, kept, [videos_of(recording, each) for each in kept])
+    assert found.mean_absolute_error == pytest.approx(error, rel=1e-3)
+
+
+def test_one_camera_of_several_is_chosen(tmp_path):
+    root = write_hand(tmp_path / 'hand-set', (8, 9), cameras=('top', 'wrist'))
+    train_recorded(replace(config(tmp_path, root), cameras=('wrist',)))
+    stored = read(tmp_path / 'models', 'hand')
+    policy = load_policy(tmp_path / 'models', 'hand')
+    assert [need.name for need in policy.spec.observations] == ['front', 'joint_positions']
+    options = DataOptions(tmp_path / 'work', tmp_path / 'models', recording=root)
+    assert RecordedData(stored, policy.network, options).measure(policy.network).frames == 9
+    with pytest.raises(
+        ParameterError, match=r"no camera 'left'; it has: observation\.images\.top"
+    ):
+        LeRobotRecording(root, ['left'])

@@ -10,7 +10,7 @@ from sara_ros.core import ParameterError
 from sara_ros.policies import load_policy, verify
 from sara_ros.training.lerobot import LeRobotRecording
 from sara_ros.training.optimiser import Recipe
-from sara_ros.training.recorded import RecordedConfig, held_out_error, train_recorded, video_of
+from sara_ros.training.recorded import RecordedConfig, held_out_error, train_recorded, videos_of
 from sara_ros.uptraining.pipeline import uptrain
 
 
@@ -35,7 +35,7 @@ def test_run(waver):
     for model_id, variant in (('toy', 'softmax'), ('toy-sara', 'finetuned')):
         policy = load_policy(waver / 'models', model_id)
         error = held_out_error(
-            policy, episodes, [video_of(source, episode) for episode in episodes]
+            policy, episodes, [videos_of(source, episode) for episode in episodes]
         )
         assert result.variants[variant].mean_absolute_error == pytest.approx(error, rel=1e-4)
     training = verify(waver / 'models', 'toy-sara').checkpoint.training

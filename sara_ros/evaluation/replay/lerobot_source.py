@@ -25,9 +25,10 @@ START_NS: Final = NS
 
 class LeRobotSource:
     """
-    One episode: its camera, its states and its actions, stamped by the frame rate.
+    One episode: its cameras, states and actions, stamped by the frame rate.
 
-    The three of a frame share a stamp; the picture arrives last, since it drives most policies.
+    The first camera is ``/image_raw``, others are ``/NAME/image_raw``. All of a frame share a
+    stamp; the first camera's picture arrives last, since it drives most policies.
     """
 
     kind = 'LeRobot episode'
@@ -50,7 +51,7 @@ class LeRobotSource:
         count = len(self._episode.actions)
         self.topics = (
             Topic(ACTION, 'sensor_msgs/msg/JointState', count),
-            Topic(IMAGE, 'sensor_msgs/msg/Image', count),
+            *(Topic(name, 'sensor_msgs/msg/Image', count) for name in self._views()),
             Topic(STATE, 'sensor_msgs/msg/JointState', count),
         )
 
@@ -58,7 +59,11 @@ class LeRobotSource:
         """Yield the messages of ``topics``; see :class:`Source`."""
         states = self._recording.names('observation.state')
         actions = self._recording.names('action')
-        frames = self._recording.frames(self._episode.index) if IMAGE in topics else None
+        frames = {
+            topic: self._recording.frames(self._episode.index, view)
+            for topic, view in reversed(self._views().items())
+            if topic in topics
+        }
         for row, stamp_ns in enumerate(self._stamps_ns()):
             if STATE in topics:
                 state = JointState.of(states, self._episode.states[row], stamp_ns)
@@ -66,21 +71,27 @@ class LeRobotSource:
             if ACTION in topics:
                 action = JointState.of(actions, self._episode.actions[row], stamp_ns)
                 yield BagMessage(ACTION, stamp_ns, partial(_given, action))
-            if frames is not None:
-                yield BagMessage(IMAGE, stamp_ns, partial(_given, self._image(frames, stamp_ns)))
+            for topic, video in frames.items():
+                picture = self._image(topic, video, stamp_ns)
+                yield BagMessage(topic, stamp_ns, partial(_given, picture))
+
+    def _views(self) -> dict[str, str]:
+        """Return the cameras by topic, the first one first."""
+        views = list(self._recording.cameras)
+        return {IMAGE: views[0], **{f'/{view}{IMAGE}': view for view in views[1:]}}
 
     def _stamps_ns(self) -> list[int]:
         rows = np.arange(len(self._episode.actions))
         return [START_NS + round(int(row) * NS / self._recording.fps) for row in rows]
 
-    def _image(self, frames: Iterator[NDArray[np.uint8]], stamp_ns: int) -> Image:
+    def _image(self, topic: str, frames: Iterator[NDArray[np.uint8]], stamp_ns: int) -> Image:
         try:
             return Image.of(next(frames), stamp_ns)
         except StopIteration:
             problem = 'the video ends before the rows do'
         except Exception as err:  # a broken video may raise anything
             problem = describe(err)
-        raise BagError(f"{self.name}: broken at topic '{IMAGE}', stamp {at(stamp_ns)}: {problem}")
+        raise BagError(f"{self.name}: broken at topic '{topic}', stamp {at(stamp_ns)}: {problem}")
 
 
 def is_lerobot(path: Path) -> bool:

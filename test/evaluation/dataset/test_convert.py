@@ -249,7 +249,7 @@ def test_two_cameras_and_chosen_joints(tmp_path):
         tmp_path / 'set', bag, cameras=('/wrist/image_raw', '/image_raw'), joints=['elbow']
     )
     assert report['cameras'] == ['wrist', 'front']
-    assert recording.camera == 'observation.images.wrist'
+    assert list(recording.cameras) == ['wrist', 'front']
     assert recording.names('observation.state') == ('elbow',)
     assert recording.images(0, 32, 46).shape == (20, 32, 46, 3)
     assert abs(recording.images(0, 32, 46)[3].mean() - 200) < 6

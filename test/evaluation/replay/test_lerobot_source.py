@@ -6,6 +6,7 @@ from evaluation.replay.bags import IMAGE, JOINT_STATE, ToyPolicy, joint_spec, wr
 import numpy as np
 import pytest
 from training.test_lerobot import recording, write_episode
+from training.test_recorded import write_hand
 
 from sara_ros.core import ObservationSpec
 from sara_ros.evaluation.replay.bag import Bag
@@ -32,6 +33,18 @@ def test_an_episode_is_a_recording_with_stamps_from_its_rate(recording):
     image = found[2].read()
     assert (image.height, image.width, image.encoding) == (32, 48, 'rgb8')
     assert [each.topic for each in source.messages(['/action'])] == ['/action'] * 12
+
+
+def test_every_camera_is_a_topic_and_the_first_one_comes_last(tmp_path):
+    root = write_hand(tmp_path / 'hand-set', (3,), cameras=('top', 'wrist'))
+    source = LeRobotSource(root, 0)
+    names = [topic.name for topic in source.topics]
+    assert names == ['/action', '/image_raw', '/wrist/image_raw', '/joint_states']
+    found = list(source.messages(names))
+    assert [each.topic for each in found[:4]] == [
+        '/joint_states', '/action', '/wrist/image_raw', '/image_raw'
+    ]  # fmt: skip
+    assert [each.topic for each in source.messages(['/wrist/image_raw'])] == names[2:3] * 3
 
 
 def test_folders_are_taken_apart_into_their_episodes(recording):
