@@ -35,6 +35,7 @@ class Bag:
     """
 
     instruction = ''
+    action_kind = ''
 
     def __init__(self, path: Path) -> None:
         """

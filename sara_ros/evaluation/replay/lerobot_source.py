@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from sara_ros.core.errors import describe
 from sara_ros.decoding.stamps import NS
-from sara_ros.evaluation.replay.messages import BagError, BagMessage, Topic, at
+from sara_ros.evaluation.replay.messages import ACTION, BagError, BagMessage, Topic, at
 from sara_ros.evaluation.replay.robot_messages import Image, JointState
 from sara_ros.training.lerobot import LeRobotRecording
+from sara_ros.training.recorded_targets import targets_of
 
 IMAGE: Final = '/image_raw'
 STATE: Final = '/joint_states'
-ACTION: Final = '/action'
 START_NS: Final = NS
 """Stamp of the first frame: zero would mean that there is none."""
 
@@ -48,6 +48,8 @@ class LeRobotSource:
         except Exception as err:  # a parquet file may be broken in any way
             raise BagError(f'{self.name}: {describe(err)}') from err
         self.instruction = self._episode.instruction
+        names = (self._recording.names(each) for each in ('observation.state', 'action'))
+        self.action_kind = targets_of(*names).kind
         count = len(self._episode.actions)
         self.topics = (
             Topic(ACTION, 'sensor_msgs/msg/JointState', count),

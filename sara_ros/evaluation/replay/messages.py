@@ -46,6 +46,10 @@ class BagMessage:
     read: Callable[[], Any]
 
 
+ACTION: Final = '/action'
+"""Where LeRobot folders have their actions, and bags that were made of them."""
+
+
 class Source(Protocol):
     """A recording."""
 
@@ -59,6 +63,11 @@ class Source(Protocol):
     @property
     def instruction(self) -> str:
         """What was to be done; empty where the recording does not say."""
+        ...
+
+    @property
+    def action_kind(self) -> str:
+        """What the numbers of ``/action`` are, one of ``ACTION_KINDS``; empty if unknown."""
         ...
 
     @property

@@ -10,7 +10,7 @@ from sara_ros.core import ObservationSpec, ParameterError, PolicySpec
 from sara_ros.core.listing import listed
 from sara_ros.decoding.observations import MESSAGE_TYPES, default_topic
 from sara_ros.evaluation.replay.mapping import FORMS, ActionSource, ReplayMap
-from sara_ros.evaluation.replay.messages import Source, Topic
+from sara_ros.evaluation.replay.messages import ACTION, Source, Topic
 
 TEXT: Final = 'std_msgs/msg/String'
 STATUS: Final = 'sara_ros_msgs/msg/PolicyStatus'
@@ -92,12 +92,14 @@ def actions_of(source: Source, kind: str, known: ReplayMap) -> tuple[ActionSourc
     """
     if known.actions:
         return tuple(_completed(each, source) for each in known.actions)
+    if source.action_kind == kind:
+        return (ActionSource(ACTION, 'joint_state'),)
     own = [each for each in source.topics if each.type in FORMS['end_effector_action']]
     if kind == 'end_effector_delta' and len(own) == 1 and not own[0].problem:
         return (ActionSource(own[0].name, 'end_effector_action'),)
     if kind == 'joint_positions':
         for each in source.topics:
-            if each.name == '/action' and each.type in FORMS['joint_state']:
+            if each.name == ACTION and each.type in FORMS['joint_state']:
                 return (ActionSource(each.name, 'joint_state'),)
             if each.type in FORMS['joint_trajectory'] and not each.problem:
                 return (ActionSource(each.name, 'joint_trajectory'),)

@@ -11,10 +11,12 @@ from training.test_recorded import write_hand
 from sara_ros.core import ObservationSpec
 from sara_ros.evaluation.replay.bag import Bag
 from sara_ros.evaluation.replay.lerobot_source import LeRobotSource, mean_action
+from sara_ros.evaluation.replay.mapping import ReplayMap
 from sara_ros.evaluation.replay.messages import BagError
 from sara_ros.evaluation.replay.places import places_of
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.ros2_messages import serialised
+from sara_ros.evaluation.replay.topic_choice import actions_of
 
 REAL = Path(__file__).parents[4] / 'shared' / 'data' / 'g1_bottle'
 EVERYTHING = ('/image_raw', '/joint_states', '/action')
@@ -45,6 +47,14 @@ def test_every_camera_is_a_topic_and_the_first_one_comes_last(tmp_path):
         '/joint_states', '/action', '/wrist/image_raw', '/image_raw'
     ]  # fmt: skip
     assert [each.topic for each in source.messages(['/wrist/image_raw'])] == names[2:3] * 3
+
+
+def test_displacements_are_compared_by_their_names(tmp_path):
+    """A data set made of bags of an end effector once needed a map to be compared."""
+    source = LeRobotSource(write_hand(tmp_path / 'hand-set', (3,)), 0)
+    assert source.action_kind == 'end_effector_delta'
+    (found,) = actions_of(source, 'end_effector_delta', ReplayMap())
+    assert (found.topic, found.form) == ('/action', 'joint_state')
 
 
 def test_folders_are_taken_apart_into_their_episodes(recording):
