@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+import gc
 import json
 from pathlib import Path
 import shutil
@@ -13,7 +14,6 @@ from typing import Any, Final
 
 from sara_ros.cli.train import progress_bar
 from sara_ros.core import SaraError
-from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.resources import package_folder
 from sara_ros.evaluation.act_time import act_times_ms
 from sara_ros.evaluation.attention_speed.table import markdown_table
@@ -232,6 +232,7 @@ def run(name: str, places: Places) -> dict[str, Any]:
     for arm in study.arms:
         print(f'{name}: {arm.label}')
         arm.make(places)
+        gc.collect()  # a run refers to itself, and to gigabytes of frames
         row, successes = play(arm, places)
         if first:
             shared = sorted(first)
@@ -319,7 +320,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, default=Path('out/ablations'))
     parser.add_argument('--docs', type=Path, default=ROOT / 'docs')
     options = parser.parse_args(arguments)
-    keep_freed_memory()
     source = options.docs / f'{PAGE}.json'
     places = Places(
         options.models_dir, options.out / 'models', options.work,

@@ -38,7 +38,12 @@ def run_evaluate(options: Namespace, models_dir: Path) -> None:
 
     :raises ParameterError: for options that do not go together.
     """
-    if bool(options.model) == options.all:
+    if options.model and options.all:
+        raise ParameterError(
+            f"--all plays every model, and '{options.model}' names one; give one of the two, and "
+            '--suite once for each suite'
+        )
+    if not (options.model or options.all):
         raise ParameterError('name a model, or give --all for every model of the folder')
     keep_freed_memory()
     if options.all:

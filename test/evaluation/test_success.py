@@ -189,7 +189,7 @@ def test_the_command_plays_writes_and_resumes(
     ('given', 'message'),
     [
         ([], 'name a model, or give --all'),
-        (['base', '--all'], 'name a model, or give --all'),
+        (['base', '--all'], "--all plays every model, and 'base' names one"),
         (['base', '--suite', 'easy'], "no suite 'easy'; known: standard, harder"),
         (['base', '--suite', 'standard', '--suite', 'harder'], 'one suite at a time'),
         (['--all', '--record'], '--record is for one model'),
