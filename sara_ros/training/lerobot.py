@@ -204,7 +204,8 @@ def _views(features: Sequence[str]) -> dict[str, str]:
 
 def _last(feature: str) -> str:
     """Return the last part of a feature as ROS can have it in a name."""
-    return re.sub(r'\W', '_', feature.rpartition('.')[2])
+    name = re.sub(r'\W', '_', feature.rpartition('.')[2])
+    return f'camera_{name}' if name[:1].isdigit() else name
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -83,7 +83,11 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
         learner.losses,
         config.recipe,
         config.work,
-        settings={'held_out': config.held_out, 'margin': config.margin},
+        settings={
+            'held_out': config.held_out,
+            'margin': config.margin,
+            'cameras': list(recording.cameras.values()),
+        },
         save_every=100,
         progress=progress,
     )
