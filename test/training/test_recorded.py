@@ -190,6 +190,8 @@ def test_one_camera_of_several_is_chosen(tmp_path):
     assert [need.name for need in policy.spec.observations] == ['front', 'joint_positions']
     options = DataOptions(tmp_path / 'work', tmp_path / 'models', recording=root)
     assert RecordedData(stored, policy.network, options).measure(policy.network).frames == 9
+    with pytest.raises(ParameterError, match=r'a run with other settings \(cameras\)'):
+        train_recorded(replace(config(tmp_path, root), cameras=('top',)))
     with pytest.raises(
         ParameterError, match=r"no camera 'left'; it has: observation\.images\.top"
     ):
