@@ -13,7 +13,8 @@ Row = Mapping[str, Any]
 
 LEGEND: Final = (
     'Success in percent with the Wilson 95 % interval; below it the difference to the softmax '
-    'model with the same extra steps, in points, on the same episodes (Newcombe 95 %).'
+    'model with the same extra steps, in points, on the same episodes (Newcombe 95 %). `act` is '
+    'the time of one observation on one CPU thread; the models of a policy take turns.'
 )
 
 
@@ -99,7 +100,8 @@ def _gap_section(rows: Sequence[Row]) -> list[str]:
     for model in _distinct(rows, 'model_id'):
         own = [row for row in rows if row['model_id'] == model]
         gaps = [_gap((_find(own, suite=name) or {}).get('against_standard')) for name in suites]
-        lines.append([f'`{model}`', *gaps])
+        if set(gaps) != {NONE}:
+            lines.append([f'`{model}`', *gaps])
     return [
         '## What each variation costs',
         'Difference to the same model in the standard suite, in points, on the sixteen tasks.',

@@ -32,6 +32,7 @@ def success_png(
         dress(axes, theme)
         _bars(axes, [row for row in rows if row['policy'] == policy], suites, backends)
         axes.set_title(policy, color=theme.ink, fontsize=10, loc='left')
+        axes.set_xlim(-0.5, len(suites) - 0.5)
         axes.set_ylim(0, 1)
         axes.set_ylabel('success', color=theme.ink, fontsize=9)
         axes.set_xticks(range(len(suites)), suites, color=theme.ink, fontsize=9)
@@ -41,7 +42,8 @@ def success_png(
         for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(
-        handles.values(), handles.keys(), loc='outside lower center', ncols=len(backends),
+        [handles[name] for name in backends], backends, loc='outside lower center',
+        ncols=len(backends),
         frameon=False, labelcolor=theme.ink, fontsize=9,
     )  # fmt: skip
     png = io.BytesIO()
@@ -58,6 +60,8 @@ def _bars(
     width = _GROUP / len(backends)
     for index, backend in enumerate(backends):
         own = [row for row in rows if row['backend'] == backend]
+        if not own:
+            continue  # bars that are not there would give the legend another colour
         places = [suites.index(row['suite']) - _GROUP / 2 + (index + 0.5) * width for row in own]
         heights = [row['success'] for row in own]
         below = [row['success'] - row['ci95'][0] for row in own]
