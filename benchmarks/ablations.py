@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sara_ros.cli.train import progress_bar
 from sara_ros.core import SaraError
+from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.resources import package_folder
 from sara_ros.evaluation.act_time import act_times_ms
 from sara_ros.evaluation.attention_speed.table import markdown_table
@@ -320,6 +321,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--out', type=Path, default=Path('out/ablations'))
     parser.add_argument('--docs', type=Path, default=ROOT / 'docs')
     options = parser.parse_args(arguments)
+    keep_freed_memory()  # as in serving, whose times are told
     source = options.docs / f'{PAGE}.json'
     places = Places(
         options.models_dir, options.out / 'models', options.work,
