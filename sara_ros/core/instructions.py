@@ -17,12 +17,12 @@ def doubt_about(instruction: str, known: Iterable[str]) -> str:
     """
     Return why a model may not do what it is told; empty when it was trained on it.
 
-    Case and punctuation do not matter.
+    Case and punctuation do not matter; of a text without words there is nothing to say.
 
     :param known: instructions the model was trained on; none when any text will do.
     """
-    trained = tuple(known)
-    if not trained or words_of(instruction) in map(words_of, trained):
+    trained, words = tuple(known), words_of(instruction)
+    if not trained or not words or words in map(words_of, trained):
         return ''
     return (
         f"the model was not trained on the instruction '{instruction[:80]}'; it knows "

@@ -17,6 +17,10 @@ def test_other_words_and_another_order_are_named():
     assert doubt_about('the red block lift', KNOWN)
 
 
+def test_a_text_without_words_is_refused_as_such_elsewhere():
+    assert doubt_about(' ! ', KNOWN) == ''
+
+
 def test_any_text_will_do_for_a_model_without_instructions():
     assert doubt_about('sing', ()) == ''
 
