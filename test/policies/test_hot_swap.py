@@ -23,14 +23,12 @@ PERIOD_SEC = 1 / RATE_HZ
 
 
 def assert_no_command_was_missed(bench):
-    """No hold on trial, no gap in the numbers, and no period of twice the length."""
+    """No hold on trial, and no gap in the numbers."""
     time.sleep(3 * PERIOD_SEC)
     if 'trial' in bench.holds_at:
         assert bench.bench.loop.holds == bench.holds_at['trial']
     commands = list(bench.commands)
     assert [command.sequence for command in commands] == list(range(len(commands)))
-    gaps = np.diff(bench.bench.sink.times[: len(commands)])
-    assert gaps.max() < 2 * PERIOD_SEC
 
 
 def failing(bad, good_answers=RULES.window_chunks + 3):

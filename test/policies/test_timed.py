@@ -9,10 +9,17 @@ from sara_ros.core import Observation
 from sara_ros.policies.timed import FEWEST_ANSWERS, WINDOW_ANSWERS, TimedPolicy
 
 
-def test_the_latest_answers_count():
+def test_the_latest_answers_count(monkeypatch):
     """One slow answer shows in the p95 of a few, and is gone after a window of fast ones."""
+    now_sec = 0.0
+
+    def answer(_):
+        nonlocal now_sec
+        now_sec += naps.pop()
+
+    monkeypatch.setattr(time, 'monotonic', lambda: now_sec)
     naps = [0.02, *[0.0] * (FEWEST_ANSWERS - 1)]
-    inner = model('one', answer=lambda _: time.sleep(naps.pop()))
+    inner = model('one', answer=answer)
     policy = TimedPolicy(inner)
     assert policy.spec is inner.spec
     observation = Observation.of('go')
@@ -20,11 +27,11 @@ def test_the_latest_answers_count():
         policy.act(observation)
     assert policy.p95_sec == 0.0
     policy.act(observation)
-    assert 0.0005 < policy.p95_sec < 0.02
+    assert policy.p95_sec == pytest.approx(0.001)
     naps += [0.01] * WINDOW_ANSWERS
     for _ in range(WINDOW_ANSWERS):
         policy.act(observation)
-    assert policy.p95_sec == pytest.approx(0.01, abs=0.005)
+    assert policy.p95_sec == pytest.approx(0.01)
 
 
 def test_history_is_forgotten_by_the_policy_itself():

