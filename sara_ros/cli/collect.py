@@ -37,6 +37,7 @@ def run_collect(options: Namespace) -> Path:
         options.shard,
         options.seed,
         capture_of(learner_of(recipe.architecture)),
+        variations=recipe.variations,
     )
     frames = collect(config, progress_bar())
     write_record(config.folder, options.typed, frames, config.seeds, config.settings)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 import json
-from typing import Any
+from typing import Any, Final
+
+from sara_ros.core.listing import listed
+
+_MOST_INSTRUCTIONS: Final = 16
 
 
 def model_card(data: Mapping[str, Any]) -> str:
@@ -29,7 +33,7 @@ def _overview(data: Mapping[str, Any]) -> str:
         'Learned': 'yes' if spec['learned'] else 'no',
         'Attention backend': spec['attention'].get('backend', 'none'),
         'History': f'{spec["history"]} frame(s)',
-        'Instructions': ', '.join(spec['instructions']) or 'any',
+        'Instructions': listed(spec['instructions'], _MOST_INSTRUCTIONS) or 'any',
         'Weights': f'{weights["size_bytes"] / 1e6:.2f} MB, SHA-256 `{weights["sha256"]}`',
     }
     return _table(('', ''), rows.items())

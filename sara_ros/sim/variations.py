@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -23,7 +23,7 @@ from sara_ros.sim.layout import Points
 from sara_ros.sim.scene import COLORS, DISTRACTOR_SLOTS, FRONT, WRIST
 from sara_ros.sim.state import Float64Array, WorldState
 from sara_ros.sim.tasks import TabletopTask
-from sara_ros.sim.wordings import paraphrase
+from sara_ros.sim.wordings import LEARNED, PARAPHRASES, Wordings, paraphrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ class Ranges:
     :param light_tint: how far each colour channel is off.
     :param front_shift_m: per axis; the camera is 1 m from the table.
     :param distractor_gap_m: least distance of a distractor's centre from blocks and disc.
+    :param distractor_colors: colours of no block and not the disc's.
     """
 
     light_turn_rad: tuple[float, float] = (1.2, 3.1)
@@ -54,28 +55,39 @@ class Ranges:
     depth_spread_m: tuple[float, float] = (0.001, 0.003)
     depth_dropout: tuple[float, float] = (0.02, 0.10)
     delay_steps: tuple[int, int] = (1, 3)
+    distractor_colors: tuple[Vector, ...] = (
+        (0.10, 0.75, 0.80), (0.95, 0.45, 0.70), (0.45, 0.28, 0.15), (0.12, 0.12, 0.13),
+        (0.96, 0.96, 0.94), (0.55, 0.57, 0.60),
+    )  # fmt: skip
+    wordings: Wordings = field(default_factory=lambda: PARAPHRASES)
 
 
 RANGES: Final = Ranges()
+"""Of the suites; the colours are cyan, pink, brown, black, white and grey."""
+
+TRAINING_RANGES: Final = Ranges(
+    light_turn_rad=(0.0, 1.0), light_strength=(0.7, 1.15), light_tint=0.08,
+    front_shift_m=0.006, front_turn_rad=0.009, wrist_shift_m=0.0012, wrist_turn_rad=0.009,
+    distractors=(1, 3), depth_spread_m=(0.0005, 0.002), depth_dropout=(0.01, 0.06),
+    distractor_colors=((0.98, 0.60, 0.15), (0.05, 0.40, 0.40), (0.75, 0.70, 0.60)),
+    wordings=LEARNED,
+)  # fmt: skip
+"""Milder than the suites, which so keep light, shifts, colours and sentences of their own."""
 
 LIGHT_HEADING_RAD: Final = float(np.arctan2(0.5, -0.45))
 """Heading of the lamp's direction in training."""
 
 _LAMP: Final = np.array([0.55, 0.54, 0.52])
 _AMBIENT: Final = np.array([0.32, 0.32, 0.33])
-_COLORS: Final = (
-    (0.10, 0.75, 0.80), (0.95, 0.45, 0.70), (0.45, 0.28, 0.15), (0.12, 0.12, 0.13),
-    (0.96, 0.96, 0.94), (0.55, 0.57, 0.60),
-)  # fmt: skip
-"""Cyan, pink, brown, black, white and grey: colours of no block and not the disc's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """What a variation may depend on: the task, and where everything is when it begins."""
+    """What a variation may depend on: the task, where everything is, and how far it may go."""
 
     task: TabletopTask
     state: WorldState
+    ranges: Ranges = RANGES
 
 
 Draw = Callable[[Conditions, Start, np.random.Generator], Conditions]
@@ -83,20 +95,21 @@ Draw = Callable[[Conditions, Start, np.random.Generator], Conditions]
 
 def draw_light(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
     """Turn, tilt, dim and tint the lamp, and dim the light from everywhere."""
-    heading = LIGHT_HEADING_RAD + rng.choice([-1, 1]) * rng.uniform(*RANGES.light_turn_rad)
-    direction = (float(np.cos(heading)), float(np.sin(heading)), -rng.uniform(*RANGES.light_fall))
-    tint = 1 + rng.uniform(-RANGES.light_tint, RANGES.light_tint, 3)
-    lamp = _LAMP * tint * rng.uniform(*RANGES.light_strength)
-    ambient = _AMBIENT * tint * rng.uniform(*RANGES.light_strength)
+    ranges = start.ranges
+    heading = LIGHT_HEADING_RAD + rng.choice([-1, 1]) * rng.uniform(*ranges.light_turn_rad)
+    direction = (float(np.cos(heading)), float(np.sin(heading)), -rng.uniform(*ranges.light_fall))
+    tint = 1 + rng.uniform(-ranges.light_tint, ranges.light_tint, 3)
+    lamp = _LAMP * tint * rng.uniform(*ranges.light_strength)
+    ambient = _AMBIENT * tint * rng.uniform(*ranges.light_strength)
     return replace(conditions, light=Light(direction, _vector(lamp), _vector(ambient)))
 
 
 def draw_cameras(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
     """Shift and turn both cameras that policies see through."""
-    shifts = {}
+    shifts, ranges = {}, start.ranges
     for name, metres, radians in (
-        (FRONT.name, RANGES.front_shift_m, RANGES.front_turn_rad),
-        (WRIST.name, RANGES.wrist_shift_m, RANGES.wrist_turn_rad),
+        (FRONT.name, ranges.front_shift_m, ranges.front_turn_rad),
+        (WRIST.name, ranges.wrist_shift_m, ranges.wrist_turn_rad),
     ):
         shifts[name] = CameraShift(
             _vector(rng.uniform(-metres, metres, 3)), _vector(rng.uniform(-radians, radians, 3))
@@ -106,32 +119,33 @@ def draw_cameras(conditions: Conditions, start: Start, rng: np.random.Generator)
 
 def draw_distractors(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
     """Put objects that no task names where they are in nobody's way."""
-    low, high = RANGES.distractors
+    ranges = start.ranges
+    low, high = ranges.distractors
     placed: list[Distractor] = []
     points = {name: pose.position for name, pose in start.state.objects.items()}
     for _ in range(int(rng.integers(low, high + 1))):
-        spot = _free_spot(points, start.task, rng)
+        spot = _free_spot(points, start, rng)
         if spot is None:
             continue
         points = {**points, f'distractor_{len(placed)}': spot}
         size = (float(rng.uniform(0.012, 0.024)), float(rng.uniform(0.010, 0.022)))
         shape = SHAPES[rng.integers(len(SHAPES))]
-        color = _COLORS[rng.integers(len(_COLORS))]
+        color = ranges.distractor_colors[rng.integers(len(ranges.distractor_colors))]
         yaw_rad = float(rng.uniform(-1.5, 1.5))
         placed.append(Distractor(shape, float(spot[0]), float(spot[1]), yaw_rad, size, color))
     return replace(conditions, distractors=tuple(placed))
 
 
 def draw_wording(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
-    """Say the task in words that no policy was trained on."""
-    return replace(conditions, wording=paraphrase(start.task, rng))
+    """Say the task in a sentence that no policy was trained on."""
+    return replace(conditions, wording=paraphrase(start.task, rng, start.ranges.wordings))
 
 
 def draw_depth_noise(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
     """Give the depth camera noise and holes."""
     noise = DepthNoise(
-        float(rng.uniform(*RANGES.depth_spread_m)),
-        float(rng.uniform(*RANGES.depth_dropout)),
+        float(rng.uniform(*start.ranges.depth_spread_m)),
+        float(rng.uniform(*start.ranges.depth_dropout)),
         int(rng.integers(2**31)),
     )
     return replace(conditions, depth=noise)
@@ -139,7 +153,7 @@ def draw_depth_noise(conditions: Conditions, start: Start, rng: np.random.Genera
 
 def draw_latency(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
     """Have each action answer an observation of 50 to 150 ms before."""
-    low, high = RANGES.delay_steps
+    low, high = start.ranges.delay_steps
     return replace(conditions, delay_steps=int(rng.integers(low, high + 1)))
 
 
@@ -154,7 +168,11 @@ VARIATIONS: Final[dict[str, Draw]] = {
 
 
 def draw_conditions(
-    variations: Sequence[str], seed: int, task: TabletopTask, state: WorldState
+    variations: Sequence[str],
+    seed: int,
+    task: TabletopTask,
+    state: WorldState,
+    ranges: Ranges = RANGES,
 ) -> Conditions:
     """
     Return the conditions of the episode with ``seed`` that begins in ``state``.
@@ -164,7 +182,7 @@ def draw_conditions(
     :raises ParameterError: for a name that is not in ``VARIATIONS``.
     """
     check_variations(variations)
-    start, conditions = Start(task, state), STANDARD
+    start, conditions = Start(task, state, ranges), STANDARD
     for index, (name, draw) in enumerate(VARIATIONS.items()):
         if name in variations:
             conditions = draw(conditions, start, np.random.default_rng([seed, 7, index]))
@@ -182,13 +200,12 @@ def check_variations(names: Sequence[str]) -> None:
             raise ParameterError(f"no variation '{name}'; known: {', '.join(VARIATIONS)}")
 
 
-def _free_spot(
-    points: Points, task: TabletopTask, rng: np.random.Generator
-) -> Float64Array | None:
+def _free_spot(points: Points, start: Start, rng: np.random.Generator) -> Float64Array | None:
+    ranges = start.ranges
     for _ in range(60):
-        spot = rng.uniform(RANGES.distractor_low_m, RANGES.distractor_high_m)
+        spot = rng.uniform(ranges.distractor_low_m, ranges.distractor_high_m)
         near = min(float(np.linalg.norm(spot - place[:2])) for place in points.values())
-        if near >= RANGES.distractor_gap_m and not _in_the_way(points, spot, task):
+        if near >= ranges.distractor_gap_m and not _in_the_way(points, spot, start.task):
             return spot
     return None
 

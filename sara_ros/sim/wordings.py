@@ -1,15 +1,19 @@
-"""Other words for the same tasks, none of which a shipped policy was trained on."""
+"""Other words for the same tasks: some to train on, and some that no policy was trained on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from sara_ros.sim.pair_tasks import PairTask
-from sara_ros.sim.tasks import TabletopTask
+from sara_ros.sim.tasks import TASKS, TabletopTask
 
-PARAPHRASES: Final = {
+Wordings = Mapping[str, Sequence[str]]
+"""Sentences by verb; the blocks' colours take the place of ``{color}`` and ``{other}``."""
+
+PARAPHRASES: Final[Wordings] = {
     'reach': (
         'move to the {color} block',
         'go to the {color} cube',
@@ -47,14 +51,56 @@ PARAPHRASES: Final = {
         'the {color} cube goes right of the {other} cube',
     ),
 }
-"""By verb of ``tasks.VERBS`` and ``pair_tasks.PAIR_VERBS``."""
+"""For evaluation; by verb of ``tasks.VERBS`` and ``pair_tasks.PAIR_VERBS``."""
+
+LEARNED: Final[Wordings] = {
+    'reach': (
+        'reach for the {color} cube',
+        'touch the {color} one',
+        'go over to the {color} block',
+        'bring the gripper to the {color} cube',
+        'move the hand over to the {color} one',
+    ),
+    'push': (
+        'push the {color} cube onto the purple disc',
+        'slide the {color} one over to the disc',
+        'shove the {color} block to the circle',
+        'move the {color} cube over to the circle',
+        'slide the {color} cube onto the circle',
+    ),
+    'lift': (
+        'lift the {color} cube up',
+        'pick the {color} one up',
+        'raise the {color} cube off the table',
+        'take the {color} block up',
+        'hold up the {color} cube',
+    ),
+    'place': (
+        'place the {color} cube on the purple circle',
+        'put the {color} one onto the disc',
+        'set the {color} block on the disc',
+        'lay the {color} cube down on the circle',
+        'drop the {color} one on the purple disc',
+    ),
+}
+"""For training: the words of ``PARAPHRASES`` in other sentences."""
 
 
-def paraphrase(task: TabletopTask, rng: np.random.Generator) -> str:
+def paraphrase(
+    task: TabletopTask, rng: np.random.Generator, wordings: Wordings = PARAPHRASES
+) -> str:
     """Return one of the other wordings of ``task``."""
-    wordings = PARAPHRASES[task.verb]
+    texts = wordings[task.verb]
     other = task.other if isinstance(task, PairTask) else ''
-    return wordings[rng.integers(len(wordings))].format(color=task.color, other=other)
+    return texts[int(rng.integers(len(texts)))].format(color=task.color, other=other)
+
+
+def learned_wordings() -> list[tuple[str, ...]]:
+    """Return for each of ``tasks.TASKS`` its instruction and the other words to train on."""
+    return [
+        (task.instruction, *(text.format(color=task.color) for text in LEARNED[task.verb]))
+        for task in TASKS
+    ]
 
 
 def longest_paraphrase() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,9 @@ from sara_ros.policies.point_filter import filter_points
 from sara_ros.policies.rt2_config import View
 from sara_ros.sim.action_space import RATE_HZ
 from sara_ros.sim.cameras import BUFFER_SIZE, CameraRig
+from sara_ros.sim.conditions import STANDARD, Conditions
 from sara_ros.sim.expert import expert_action
+from sara_ros.sim.noisy_depth import Cameras, NoisyDepth
 from sara_ros.sim.points import to_camera
 from sara_ros.sim.scene import COLORS, FINGER_TRAVEL_M, OBJECTS
 from sara_ros.sim.sensors import front_cloud
@@ -60,12 +62,13 @@ def capture(
     rig: CameraRig,
     task_index: int,
     wanted: Capture,
+    conditions: Conditions = STANDARD,
     *,
     episode: int = 0,
     expert_drives: bool = True,
 ) -> dict[str, Any]:
     """
-    Return one row of training data for the present state of ``world``.
+    Return one row of training data for the present state of ``world``, dressed already.
 
     ``state`` (8,), ``labels`` (16, 8) the expert's action for each task, ``task`` the one this
     state came from, ``episode`` and ``step`` which state of which episode it is, and
@@ -91,7 +94,8 @@ def capture(
         row['counts'] = np.concatenate([_counts(world, rig, view) for view in views])
         row['pixels'] = np.stack([_pixels(world, rig, view, state) for view in views])
     if wanted.points is not None:
-        filtered = filter_points(front_cloud(rig, world.data, DEPTH_SIZE), wanted.points)
+        cloud = front_cloud(_depth_cameras(rig, conditions, row['step']), world.data, DEPTH_SIZE)
+        filtered = filter_points(cloud, wanted.points)
         row['points'] = filtered.astype(np.float16)
         if wanted.points.grasp_symmetry:
             row['grasps'] = block_grasps(state)
@@ -137,6 +141,12 @@ def image(world: TabletopWorld, rig: CameraRig, view: View) -> NDArray[np.uint8]
     large = rig.rgb(world.data, view.name, view.height * factor, view.width * factor)
     small = cv2.resize(large, (view.width, view.height), interpolation=cv2.INTER_AREA)
     return np.asarray(small, np.uint8)
+
+
+def _depth_cameras(rig: CameraRig, conditions: Conditions, step: int) -> Cameras:
+    """Return the cameras of one frame, whose noise is not that of the frame before."""
+    noise = conditions.depth
+    return rig if noise is None else NoisyDepth(rig, replace(noise, seed=noise.seed + int(step)))
 
 
 def _positions(state: WorldState) -> NDArray[np.float64]:

@@ -12,11 +12,13 @@ from rich.progress import Progress
 
 from sara_ros.core import ParameterError
 from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.variations import check_variations
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import save_shard
 from sara_ros.training.scenes import DAGGER_SEEDS, TRAINING_SEEDS, SceneRules, visit
 from sara_ros.training.shards import ShardPlan, fill_shards
+from sara_ros.training.varied import training_scene
 
 SEEDS_OF_A_COLLECTION: Final = 10_000_000
 SEEDS_OF_A_FRAME: Final = 4
@@ -30,6 +32,7 @@ class CollectConfig:
     :param folder: where shards go; those already there are kept.
     :param frames: number of frames, rounded up to whole shards.
     :param seed: added to the seed of every scene.
+    :param variations: names in ``variations.VARIATIONS`` that scenes may have.
     :param first_seed: seed of the first scene for ``seed`` 0.
     """
 
@@ -40,10 +43,12 @@ class CollectConfig:
     seed: int = 0
     capture: Capture = field(default_factory=Capture)
     rules: SceneRules = field(default_factory=SceneRules)
+    variations: tuple[str, ...] = ()
     first_seed: int = TRAINING_SEEDS
 
     def __post_init__(self) -> None:
-        """Check that the seeds are nobody else's."""
+        """Check the variations, and that the seeds are nobody else's."""
+        check_variations(self.variations)
         last = self.first_seed + (self.seed + 1) * SEEDS_OF_A_COLLECTION
         if self.seed < 0 or (self.first_seed == TRAINING_SEEDS and last > DAGGER_SEEDS):
             raise ParameterError(
@@ -60,6 +65,7 @@ class CollectConfig:
             'shard': self.shard,
             'capture': asdict(self.capture),
             'rules': asdict(self.rules),
+            **({'variations': self.variations} if self.variations else {}),
         }
 
     @property
@@ -87,16 +93,14 @@ def collect(config: CollectConfig, progress: Progress | None = None) -> int:
 
 def collect_shard(config: CollectConfig, index: int) -> Path:
     """Collect one shard in this process."""
-    world = TabletopWorld()
+    world = TabletopWorld(training_scene(config.variations))
     rows: list[dict[str, Any]] = []
+    rules = config.rules.unbroken if config.capture.dense else config.rules
     with CameraRig(world.model) as rig:
-
-        def record(task_index: int) -> None:
-            rows.append(capture(world, rig, task_index, config.capture, episode=seed))
-
-        rules = config.rules.unbroken if config.capture.dense else config.rules
         for seed in _seeds(config, index):
-            visit(world, seed, record, rules)
+            for task_index, conditions in visit(world, seed, rules, config.variations):
+                row = capture(world, rig, task_index, config.capture, conditions, episode=seed)
+                rows.append(row)
             if len(rows) >= config.shard:
                 break
     return save_shard(config.folder, index, rows[: config.shard])

@@ -21,6 +21,7 @@ from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import save_shard
 from sara_ros.training.scenes import DAGGER_SEEDS, draw_task
 from sara_ros.training.shards import ShardPlan, fill_shards
+from sara_ros.training.varied import training_conditions, training_scene
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class DaggerConfig:
     :param kept: share of visited states that become frames.
     :param delay: steps between an observation and the action that answers it.
     :param verbs: tasks the learner tries; all when empty.
+    :param variations: names in ``variations.VARIATIONS`` that episodes may have.
     """
 
     folder: Path
@@ -47,6 +49,7 @@ class DaggerConfig:
     kept: float = 0.5
     delay: int = 1
     verbs: tuple[str, ...] = ()
+    variations: tuple[str, ...] = ()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -60,6 +63,7 @@ class DaggerConfig:
             'kept': self.kept,
             'delay': self.delay,
             'verbs': self.verbs,
+            **({'variations': self.variations} if self.variations else {}),
         }
 
     @property
@@ -94,7 +98,7 @@ def collect_dagger(config: DaggerConfig, progress: Progress | None = None) -> in
 def dagger_shard(config: DaggerConfig, index: int) -> Path:
     """Collect one shard in this process."""
     policy = load_policy(config.models_dir, config.model_id)
-    world = TabletopWorld()
+    world = TabletopWorld(training_scene(config.variations))
     rows: list[dict[str, Any]] = []
     seed = config.first_seed(index)
     with CameraRig(world.model) as rig:
@@ -109,15 +113,20 @@ def _episode(
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng([seed, 2])
     index = draw_task(rng, config.verbs)
-    world.reset(seed, TASKS[index])
+    task = TASKS[index]
+    conditions = training_conditions(config.variations, seed, task, world.reset(seed, task))
+    world.dress(conditions)
     policy.reset()
     rows, done = [], 0
-    pending = [np.array([0, 0, 0, 0, 0, 0, 0, 1], np.float32)] * config.delay
+    delay = config.delay if conditions.delay_steps is None else conditions.delay_steps
+    pending = [np.array([0, 0, 0, 0, 0, 0, 0, 1], np.float32)] * delay
     for _ in range(int(rng.integers(config.steps // 3, config.steps))):
-        row = capture(world, rig, index, config.capture, episode=seed, expert_drives=False)
+        row = capture(
+            world, rig, index, config.capture, conditions, episode=seed, expert_drives=False
+        )
         if rng.random() < config.kept or config.capture.dense:
             rows.append(row)
-        action = policy.act(observation_of(row, TASKS[index].instruction)).values[0]
+        action = policy.act(observation_of(row, conditions.wording or task.instruction)).values[0]
         done += int(action[0] > 0.5) + int(row['labels'][index, 0] > 0.5)
         if done > 3:
             break

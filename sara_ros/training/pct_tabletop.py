@@ -21,6 +21,7 @@ from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
 from sara_ros.training.losses import Mean, alone, blocks_of, pointing_loss
 from sara_ros.training.tabletop_spec import STATE
+from sara_ros.training.told import INSTRUCTED, Wordings, encoded_wordings, sample_words
 from sara_ros.training.windows import Window
 
 CHOICE_WEIGHT: Final = 0.3
@@ -57,12 +58,13 @@ class PCTLearner(nn.Module):
     low: Tensor
     high: Tensor
 
-    def __init__(self, config: PCTConfig, backend: str = 'softmax') -> None:
-        """Build the network with random weights."""
+    def __init__(
+        self, config: PCTConfig, backend: str = 'softmax', wordings: Wordings = INSTRUCTED
+    ) -> None:
+        """Build the network with random weights; ``wordings`` are the sentences of each task."""
         super().__init__()
         self.network = PCTNetwork(config, backend, {})
-        vocabulary = Vocabulary(config.vocabulary, config.max_words)
-        words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
+        words = encoded_wordings(config, wordings)
         action = tabletop_action()
         self.register_buffer('words', words, persistent=False)
         self.register_buffer('low', torch.from_numpy(action.low), persistent=False)
@@ -88,7 +90,7 @@ class PCTLearner(nn.Module):
         points = batch['points'].float()
         if not self.network.config.grouping:  # which samples points by itself
             points = _some(points, rng)
-        output = self.network(points, batch['state'], self.words[tasks])
+        output = self.network(points, batch['state'], sample_words(self.words, tasks, rows, rng))
         parts = self.action_losses(output.actions, labels)
         shows = _looked_at(output.xyz, batch['places'][:, 0], tasks)
         pointing = pointing_loss(output.scores[:, :, :2], shows, mean)

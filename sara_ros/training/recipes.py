@@ -10,6 +10,7 @@ from typing import Any, Final
 from sara_ros.core import ParameterError
 from sara_ros.policies.pct_config import PCTConfig, Stage
 from sara_ros.policies.rt2_config import RT2Config, View
+from sara_ros.sim.variations import VARIATIONS
 from sara_ros.training.capture import WRIST
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.pct_tabletop import pct_config
@@ -109,6 +110,28 @@ def _fine() -> dict[str, Any]:
     }
 
 
+def _varied(**changes: Any) -> dict[str, Any]:
+    """Go on from the model of the standard scenes in varied ones, in other words too."""
+    return {
+        'variations': tuple(VARIATIONS),
+        'frames': 12_000,
+        'rounds': (DaggerRound(1000, 4000), DaggerRound(2000, 4000, FINE)),
+        **changes,
+    }
+
+
+def _rt2_varied() -> dict[str, Any]:
+    return _varied(
+        warm_start='rt2-tabletop', exact_steps=0, recipe=Recipe(steps=4000, learning_rate=7e-4)
+    )
+
+
+def _pct_varied() -> dict[str, Any]:
+    return _varied(
+        warm_start='pct-tabletop', recipe=Recipe(steps=4000, batch=16, learning_rate=7e-4)
+    )
+
+
 def _vector() -> dict[str, Any]:
     """Write numbers as text: eight of a sign and two digits."""
     return _network(tabletop_config(), coding='vector', actions=8 * 3)
@@ -139,11 +162,13 @@ def _grasp() -> dict[str, Any]:
 VARIANTS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
     'rt2-tabletop-history': _history,
     'rt2-tabletop-784': _fine,
+    'rt2-tabletop-varied': _rt2_varied,
     'rt2-tabletop-vector': _vector,
     'rt2-tabletop-chunk': _chunk,
     'pct-tabletop-800': _points(800, 0.019),
     'pct-tabletop-2048': _points(2048, 0.011),
     'pct-tabletop-4096': _points(4096, 0.007),
+    'pct-tabletop-varied': _pct_varied,
     'pct-tabletop-grouped': _grouped,
     'pct-tabletop-grasp': _grasp,
 }

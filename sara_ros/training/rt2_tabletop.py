@@ -34,6 +34,7 @@ from sara_ros.training.losses import (
     token_loss,
 )
 from sara_ros.training.tabletop_spec import STATE
+from sara_ros.training.told import INSTRUCTED, Wordings, encoded_wordings, sample_words
 from sara_ros.training.windows import Window
 
 SEEN_PIXELS: Final = 8
@@ -71,15 +72,16 @@ class RT2Learner(nn.Module):
 
     words: Tensor
 
-    def __init__(self, config: RT2Config, backend: str = 'softmax') -> None:
-        """Build both with random weights."""
+    def __init__(
+        self, config: RT2Config, backend: str = 'softmax', wordings: Wordings = INSTRUCTED
+    ) -> None:
+        """Build both with random weights; ``wordings`` are the sentences of each task."""
         super().__init__()
         self.network = RT2Network(config, backend, {})
         self.exact = False
         self.content = nn.Linear(config.width, 6 + 5)
         self.goals = nn.Linear(config.width, GOALS)
-        vocabulary = Vocabulary(config.vocabulary, config.max_words)
-        words = torch.stack([vocabulary.encode(text) for text in INSTRUCTIONS])
+        words = encoded_wordings(config, wordings)
         self.register_buffer('words', words, persistent=False)
         horizon = horizon_of(config)
         self.tokens = action_tokens(replace(tabletop_action(), horizon=horizon), config)
@@ -128,7 +130,7 @@ class RT2Learner(nn.Module):
         actions = self.tokens.encode(labels)
         known_tokens = self._scattered(actions, rows, rng)
         logits, scores, goals = self._decode(
-            memory, batch['state'], self.words[tasks], known_tokens
+            memory, batch['state'], sample_words(self.words, tasks, rows, rng), known_tokens
         )
         config = self.network.config
         counts = batch['counts'].reshape(len(tasks), -1, len(OBJECTS))  # of all frames

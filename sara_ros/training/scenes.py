@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sara_ros.sim.conditions import Conditions
 from sara_ros.sim.expert import expert_action
 from sara_ros.sim.scene import BLOCK_HALF_M, COLORS, DISC
 from sara_ros.sim.state import Float64Array
 from sara_ros.sim.tasks import TASKS, Task
 from sara_ros.sim.world import TabletopWorld
+from sara_ros.training.varied import training_conditions
 
 TRAINING_SEEDS: Final = 10_000_000
 """First seed of collected scenes; evaluation uses those below."""
@@ -63,24 +65,32 @@ class SceneRules:
 
 
 def visit(
-    world: TabletopWorld, seed: int, record: Callable[[int], None], rules: SceneRules
-) -> None:
-    """Play one scene and call ``record`` with the task's index in each state to keep."""
+    world: TabletopWorld, seed: int, rules: SceneRules, variations: Sequence[str] = ()
+) -> Iterator[tuple[int, Conditions]]:
+    """
+    Play one scene and stop in each state to keep, with the task's index and the conditions.
+
+    :param variations: names in ``variations.VARIATIONS``; see :func:`training_conditions`.
+    """
     rng = np.random.default_rng([seed, 1])
     index = draw_task(rng)
     task = TASKS[index]
-    world.reset(seed, task if rng.random() < 0.7 else None)
+    state = world.reset(seed, task if rng.random() < 0.7 else None)
+    conditions = training_conditions(variations, seed, task, state)
+    world.dress(conditions)
     teleported = rng.random() < rules.teleported
     if teleported:
         _teleport(world, task, rng)
         if world.colliding:
             return
         if rules.kept < 1:  # else it is recorded before the first step
-            record(index)
+            yield index, conditions
     steps = int(rng.integers(0, 12)) if teleported else rules.steps
-    for _ in _noisy_expert(world, task, rng, steps, rules.delay):
+    drawn = conditions.delay_steps
+    delay = rules.delay if drawn is None else drawn
+    for _ in _noisy_expert(world, task, rng, steps, delay):
         if rng.random() < rules.kept:
-            record(index)
+            yield index, conditions
 
 
 def _noisy_expert(

@@ -16,8 +16,8 @@ from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.checkpoint import Checkpoint
 from sara_ros.policies.pct_config import PCTConfig
 from sara_ros.policies.rt2_config import RT2Config
+from sara_ros.policies.words import Vocabulary
 from sara_ros.sim.action_space import tabletop_action
-from sara_ros.sim.tasks import INSTRUCTIONS
 from sara_ros.training.capture import Capture, require_fit
 from sara_ros.training.collect import CollectConfig, collect
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
@@ -33,6 +33,8 @@ from sara_ros.training.rt2_tabletop import (
     tabletop_config,
 )
 from sara_ros.training.tabletop_spec import image_observations, point_observations
+from sara_ros.training.told import INSTRUCTED, Wordings
+from sara_ros.training.varied import training_instructions, training_wordings
 from sara_ros.training.warm_start import warm_start
 
 
@@ -64,6 +66,7 @@ class TabletopConfig:
     :param network: the architecture; ``None`` for the one of the shipped model of this kind.
     :param warm_start: model below ``models_dir`` whose weights training begins with; empty for
         random ones.
+    :param variations: names in ``sim.variations.VARIATIONS`` that scenes may have.
     :param exact_steps: steps in which RT-2 reads the expert's own tokens; scattered ones later.
     :param command: what the user typed, for the record.
     """
@@ -84,15 +87,18 @@ class TabletopConfig:
     save_every: int = 250
     network: RT2Config | PCTConfig | None = None
     warm_start: str = ''
+    variations: tuple[str, ...] = ()
     exact_steps: int = 0
     command: str = ''
 
     @property
     def architecture(self) -> RT2Config | PCTConfig:
         """The architecture that is trained."""
-        if self.network is not None:
-            return self.network
-        return tabletop_config(self.decode) if self.kind == 'rt2' else pct_config()
+        network = self.network
+        if network is None:
+            network = tabletop_config(self.decode) if self.kind == 'rt2' else pct_config()
+        words = Vocabulary.of(training_instructions(self.variations)).words
+        return replace(network, vocabulary=words)
 
 
 def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> Path:
@@ -126,7 +132,9 @@ class _Run:
         self._progress = progress
         torch.set_num_threads(config.threads)
         seed_everything(config.recipe.seed)
-        self.learner = learner_of(config.architecture, config.attention)
+        self.learner = learner_of(
+            config.architecture, config.attention, training_wordings(config.variations)
+        )
         self._parent: Mapping[str, Any] = {}
         if config.warm_start:
             begun = warm_start(self.learner.network, config.models_dir, config.warm_start)
@@ -140,6 +148,7 @@ class _Run:
             config.shard,
             config.recipe.seed,
             self._capture,
+            variations=config.variations,
         )
         collect(wanted, progress)
         self._expert = load_frames(folder)
@@ -171,6 +180,8 @@ class _Run:
             settings['network'] = self.config.network.to_dict()
         if self.config.exact_steps:
             settings['exact_steps'] = self.config.exact_steps
+        if self.config.variations:
+            settings['variations'] = self.config.variations
         if self.config.warm_start:
             settings['warm_start'] = self.config.warm_start
         return run_loop(
@@ -201,6 +212,7 @@ class _Run:
                 self.config.shard,
                 seed=self.config.recipe.seed * 10 + index,
                 verbs=stop.verbs,
+                variations=self.config.variations,
             )
             collect_dagger(learner, self._progress)
         rounds = [load_frames(self.config.work / f'dagger-{i}') for i in range(index + 1)]
@@ -260,12 +272,12 @@ class TabletopFrames:
 
 
 def learner_of(
-    network: RT2Config | PCTConfig, attention: str = 'softmax'
+    network: RT2Config | PCTConfig, attention: str = 'softmax', wordings: Wordings = INSTRUCTED
 ) -> RT2Learner | PCTLearner:
     """Return a learner with random weights."""
     if isinstance(network, PCTConfig):
-        return PCTLearner(network, attention)
-    return RT2Learner(network, attention)
+        return PCTLearner(network, attention, wordings)
+    return RT2Learner(network, attention, wordings)
 
 
 def capture_of(learner: RT2Learner | PCTLearner) -> Capture:
@@ -288,7 +300,7 @@ def spec_of(config: TabletopConfig) -> PolicySpec:
         action=action,
         attention={'backend': config.attention, 'options': {}},
         history=history,
-        instructions=INSTRUCTIONS,
+        instructions=training_instructions(config.variations),
     )
 
 
@@ -301,5 +313,6 @@ def _training(config: TabletopConfig, optimiser: Optimiser) -> dict[str, Any]:
         'expert_frames': config.frames,
         'dagger_rounds': [asdict(item) for item in config.rounds],
         'instructions_per_image': config.instructions,
+        **({'variations': list(config.variations)} if config.variations else {}),
         **({'exact_steps': config.exact_steps} if config.exact_steps else {}),
     }

@@ -19,6 +19,7 @@ from sara_ros.training.loop import Losses, LossFunction
 from sara_ros.training.pct_tabletop import CHOICE_WEIGHT, PCTLearner
 from sara_ros.training.rt2_tabletop import RT2Learner
 from sara_ros.training.tabletop import capture_of, learner_of
+from sara_ros.training.varied import training_wordings
 from sara_ros.uptraining.data import DataOptions
 from sara_ros.uptraining.distributed import ALONE, Processes
 from sara_ros.uptraining.measure import (
@@ -47,7 +48,8 @@ class TabletopData:
         """Collect what is missing below ``options.work`` and load it."""
         self._here = here
         spec, training = stored.checkpoint.spec, stored.checkpoint.training
-        self._measuring = learner_of(network.config)
+        self._wordings = training_wordings(training.get('variations', ()))
+        self._measuring = learner_of(network.config, wordings=self._wordings)
         capture = capture_of(self._measuring)
         store = FrameStore(spec.model_id, training, capture, options, progress)
         self._frames, self._held_out = store.trained_on(), store.held_out()
@@ -65,7 +67,7 @@ class TabletopData:
 
     def learner(self, network: nn.Module) -> Any:
         """See :class:`TrainingData`."""
-        learner: Any = learner_of(self._network.config)
+        learner: Any = learner_of(self._network.config, wordings=self._wordings)
         learner.network = network
         return learner
 
@@ -101,7 +103,7 @@ class TabletopData:
     ) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Return losses, and the first action ``(B, A)`` beside the one of the expert."""
         learner, tasks = self._measuring, frames['task'][:, None]
-        words = learner.words[tasks]  # (B, 1, W)
+        words = learner.words[tasks, 0]  # (B, 1, W)
         if isinstance(learner, PCTLearner):
             wanted = frames['labels'][torch.arange(len(tasks)), tasks[:, 0]]
             output = network(frames['points'].float(), frames['state'], words)

@@ -52,7 +52,7 @@ class FrameStore:
         folder, count = self.options.work / 'held-out', self.options.held_out
         config = CollectConfig(
             folder, count, self.options.processes, _HELD_OUT_SHARD, capture=self.capture,
-            first_seed=HELD_OUT_SEEDS,
+            variations=self._variations, first_seed=HELD_OUT_SEEDS,
         )  # fmt: skip
         return self._collected(config)
 
@@ -60,8 +60,9 @@ class FrameStore:
         count = self._limited(int(self.training['expert_frames']))
         folder = self.options.work / 'frames'
         config = CollectConfig(
-            folder, count, self.options.processes, min(_SHARD, count), self._seed, self.capture
-        )
+            folder, count, self.options.processes, min(_SHARD, count), self._seed, self.capture,
+            variations=self._variations,
+        )  # fmt: skip
         return self._collected(config)
 
     def _collected(self, config: CollectConfig) -> Frames:
@@ -75,12 +76,17 @@ class FrameStore:
             config = DaggerConfig(
                 folder, self.options.models_dir, self.model_id, count, self.capture,
                 self.options.processes, shard, seed=self._seed * 10 + index, verbs=tuple(verbs),
+                variations=self._variations,
             )  # fmt: skip
             collect_dagger(config, self.progress)
         return load_frames(folder, count)
 
     def _limited(self, count: int) -> int:
         return min(count, self.options.frames or count)
+
+    @property
+    def _variations(self) -> tuple[str, ...]:
+        return tuple(self.training.get('variations', ()))
 
     @property
     def _seed(self) -> int:

@@ -90,7 +90,7 @@ def share_of_range(learner, frames, tasks):
     wanted, known = learner.labels(batch, tasks)
     with torch.inference_mode():
         made = learner.network.generate(
-            learner.images(batch), batch['state'], learner.words[tasks[:, 0]]
+            learner.images(batch), batch['state'], learner.words[tasks[:, 0], 0]
         )
     errors = (policy._tokens.decode(made.tokens) - wanted[:, 0]).abs()
     action = tabletop_action()
