@@ -20,7 +20,15 @@ _GROUP: Final = 0.84
 def success_png(
     rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT, dots_per_inch: int = 130
 ) -> bytes:
-    """Return a PNG of ``rows``, which must not be empty, with their 95 % intervals."""
+    """Return a PNG of :func:`success_figure`."""
+    png = io.BytesIO()
+    figure = success_figure(rows, theme)
+    figure.savefig(png, format='png', dpi=dots_per_inch, facecolor=theme.paper)
+    return png.getvalue()
+
+
+def success_figure(rows: Sequence[Mapping[str, Any]], theme: Theme = LIGHT) -> Figure:
+    """Return bars of ``rows``, which must not be empty, with their 95 % intervals."""
     policies = list(dict.fromkeys(row['policy'] for row in rows))
     suites = list(dict.fromkeys(row['suite'] for row in rows))
     backends = sorted({row['backend'] for row in rows}, key=column_order)
@@ -46,9 +54,7 @@ def success_png(
         ncols=len(backends),
         frameon=False, labelcolor=theme.ink, fontsize=9,
     )  # fmt: skip
-    png = io.BytesIO()
-    figure.savefig(png, format='png', dpi=dots_per_inch, facecolor=theme.paper)
-    return png.getvalue()
+    return figure
 
 
 def _bars(

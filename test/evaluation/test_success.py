@@ -6,6 +6,7 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
+from matplotlib.container import BarContainer
 from policies import small_models
 import pytest
 import torch
@@ -18,7 +19,7 @@ from sara_ros.evaluation.piece_store import PieceStore
 from sara_ros.evaluation.success import SuccessPlan, measure_success, rounds_for
 from sara_ros.evaluation.success_models import COLUMNS, CONTROL, control_of, find_variants
 from sara_ros.evaluation.success_page import success_page, success_table
-from sara_ros.evaluation.success_plot import success_png
+from sara_ros.evaluation.success_plot import success_figure, success_png
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.checkpoint import Checkpoint
 from sara_ros.policies.loading import build_network
@@ -161,8 +162,30 @@ def test_the_page_shows_gaps_tasks_and_what_was_not_played(result: dict) -> None
     assert '/tmp' not in page
 
 
-def test_the_picture_is_a_png(result: dict) -> None:
-    assert success_png(result['rows']).startswith(b'\x89PNG')
+def test_the_picture_has_a_bar_a_row_in_the_colour_of_its_backend(result: dict) -> None:
+    """A policy without a backend once gave the legend another colour than the bars."""
+    rows = result['rows']
+    figure = success_figure(rows)
+    legend = figure.legends[0]
+    names = [text.get_text() for text in legend.get_texts()]
+    assert set(names) == {row['backend'] for row in rows}
+    colors = {
+        name: handle.get_facecolor()
+        for name, handle in zip(names, legend.legend_handles, strict=True)
+    }
+    for axes in figure.axes:
+        own = [row for row in rows if row['policy'] == axes.get_title(loc='left')]
+        bars = {
+            bars.get_label(): bars.patches
+            for bars in axes.containers
+            if isinstance(bars, BarContainer)
+        }
+        found = {(name, bar.get_height()) for name, each in bars.items() for bar in each}
+        assert found == {(row['backend'], row['success']) for row in own}
+        for name, each in bars.items():
+            assert {bar.get_facecolor() for bar in each} == {colors[name]}
+        assert axes.get_ylim() == (0, 1)
+    assert success_png(rows).startswith(b'\x89PNG')
 
 
 def test_the_command_plays_writes_and_resumes(
