@@ -20,7 +20,7 @@ from reference.graph import endpoints
 from reference.interfaces import interfaces
 from reference.launch_files import launch_files
 from reference.parameters import others, parameters
-from reference.protocol import rules, seeds, suites
+from reference.protocol import ranges, rules, seeds, sentences, suites
 from reference.results import models, recordings, success
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ GENERATORS: Final[dict[str, Callable[..., str]]] = {
     'others': others,
     'parameters': parameters,
     'policy_json': policy_json,
+    'ranges': ranges,
     'recordings': recordings,
     'rules': rules,
     'seeds': seeds,
+    'sentences': sentences,
     'success': success,
     'suites': suites,
 }

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any, Final
 
 from reference.tables import code, table
+
+_NO_RANGES: Final = ('distractor_low_m', 'distractor_high_m', 'distractor_colors', 'wordings')
 
 
 def seeds() -> str:
@@ -37,6 +40,29 @@ def suites() -> str:
     return table(('Suite', 'Tasks', 'Variations'), rows)
 
 
+def ranges() -> str:
+    """Return how far the variations go, in the suites and where a policy is trained on them."""
+    from sara_ros.sim.variations import RANGES, TRAINING_RANGES
+
+    suite, training = (
+        {key: value for key, value in asdict(each).items() if key not in _NO_RANGES}
+        for each in (RANGES, TRAINING_RANGES)
+    )
+    rows = ((code(name), _range(suite[name]), _range(training[name])) for name in suite)
+    return table(('Range', 'Suites', 'Training'), rows)
+
+
+def sentences() -> str:
+    """Return the sentences of each task, in the suites and to train on."""
+    from sara_ros.sim.wordings import LEARNED, PARAPHRASES
+
+    rows = (
+        (code(verb), *('; '.join(each.get(verb, ())) for each in (PARAPHRASES, LEARNED)))
+        for verb in PARAPHRASES
+    )
+    return table(('Task', 'Suites', 'Training'), rows)
+
+
 def rules() -> str:
     """Return delay, length and thresholds of an episode."""
     from sara_ros.evaluation.closed_loop_episode import RULES
@@ -44,3 +70,7 @@ def rules() -> str:
 
     values = {**asdict(RULES), **asdict(THRESHOLDS)}
     return table(('Rule', 'Value'), ((code(name), f'{value:g}') for name, value in values.items()))
+
+
+def _range(value: Any) -> str:
+    return ' to '.join(f'{end:g}' for end in value) if isinstance(value, tuple) else f'{value:g}'
