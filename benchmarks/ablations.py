@@ -48,7 +48,7 @@ ROUNDS: Final = 32
 _INTRODUCTION: Final = f"""# Ablations
 
 One run an arm: a difference between two arms holds for these weights, and another seed of the training may move it.
-All arms of a study play the same held-out episodes of the standard suite; the difference is to the first arm, in points, with Newcombe's 95 % interval.
+All arms play the same held-out episodes of the standard suite; the difference is to the first arm, in points, on the episodes that both played, with Newcombe's 95 % interval.
 Made by `.venv/bin/python benchmarks/{PAGE}.py`; source: [`{PAGE}.json`]({PAGE}.json)."""  # noqa: E501
 
 
@@ -81,11 +81,16 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A model of a study: its label, its name, and what makes it."""
+    """
+    A model of a study: its label, its name, and what makes it.
+
+    :param rounds: most episodes of each task, where those of the others would take hours.
+    """
 
     label: str
     model_id: str
     make: Callable[[Places], None]
+    rounds: int = ROUNDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,8 @@ def uptrained(policy: str, label: str, backend: str, name: str = '', **settings:
         places.bring(policy)
         config = UptrainConfig(
             policy, backend, places.models, places.work / policy, name=new_id,
-            held_out=places.held_out, threads=places.threads, command=COMMAND, **settings,
+            threads=places.threads, command=COMMAND,
+            **{'held_out': places.held_out, **settings},
         )  # fmt: skip
         with progress_bar() as bar:
             uptrain(config, bar)
@@ -118,7 +124,7 @@ def uptrained(policy: str, label: str, backend: str, name: str = '', **settings:
     return Arm(label, new_id, make)
 
 
-def trained(label: str, model: str, changes: Mapping[str, Any]) -> Arm:
+def trained(label: str, model: str, changes: Mapping[str, Any], rounds: int = ROUNDS) -> Arm:
     """Return an arm that trains the recipe of ``model`` with ``changes``."""
     name = f'{model}-short'
 
@@ -134,7 +140,7 @@ def trained(label: str, model: str, changes: Mapping[str, Any]) -> Arm:
         with progress_bar() as bar:
             train_tabletop(config, bar)
 
-    return Arm(label, name, make)
+    return Arm(label, name, make, rounds)
 
 
 def phases(policy: str) -> Study:
@@ -168,6 +174,13 @@ FROM_SHIPPED: Final[Mapping[str, Any]] = {
     'frames': 4000,
     'warm_start': 'pct-tabletop',
 }
+FROM_2048: Final[Mapping[str, Any]] = {
+    'recipe': Recipe(steps=50, batch=4, learning_rate=1e-4, warm_up_steps=10, ema=0.9),
+    'rounds': (),
+    'frames': 1000,
+    'warm_start': 'pct-tabletop-2048-short',
+}
+"""Softmax over 4096 points takes three seconds a cloud to train, and half of one to act."""
 STUDIES: Final[Mapping[str, Study]] = {
     'phases-rt2': phases('rt2-tabletop'),
     'phases-pct': phases('pct-tabletop'),
@@ -186,21 +199,25 @@ STUDIES: Final[Mapping[str, Study]] = {
     ),
     'points': Study(
         'Points of the PCT variant',
-        'From the weights of `pct-tabletop`, 200 steps with that many points in softmax; `sara` '
-        'from there, 100 steps of transfer and 100 of fine-tuning.',
+        'From the weights of `pct-tabletop`, 200 steps of 16 clouds with that many points in '
+        'softmax; 4096 go on from 2048 for 50 steps of 4. `sara` from there, 100 steps of '
+        'transfer (50 of 4096 points) and 100 of fine-tuning.',
         'points',
         tuple(
             arm
-            for count in (800, 2048, 4096)
+            for count, changes, rounds, settings in (
+                (800, FROM_SHIPPED, ROUNDS, {'batch': 16, 'transfer_steps': 100}),
+                (2048, FROM_SHIPPED, ROUNDS, {'batch': 16, 'transfer_steps': 100}),
+                (4096, FROM_2048, 2, {'batch': 8, 'transfer_steps': 50, 'held_out': 100}),
+            )
             for arm in (
-                trained('softmax', f'pct-tabletop-{count}', FROM_SHIPPED),
+                trained('softmax', f'pct-tabletop-{count}', changes, rounds),
                 uptrained(
                     f'pct-tabletop-{count}-short',
                     '`sara`',
                     'sara',
-                    batch=16,
-                    transfer_steps=100,
                     finetune_steps=100,
+                    **settings,
                 ),
             )
         ),
@@ -236,7 +253,7 @@ def run(name: str, places: Places) -> dict[str, Any]:
         gc.collect()  # a run refers to itself, and to gigabytes of frames
         row, successes = play(arm, places)
         if first:
-            shared = sorted(first)
+            shared = sorted(first.keys() & successes.keys())
             difference, ends = paired_difference(
                 [successes[key] for key in shared], [first[key] for key in shared]
             )
@@ -255,8 +272,8 @@ def play(arm: Arm, places: Places) -> tuple[dict[str, Any], dict[tuple[int, int]
     """Return the row of an arm, and its success by slot and seed."""
     variant = variant_of(places.models, arm.model_id)
     config = EvaluationConfig(
-        places.models, arm.model_id, episodes=places.rounds, first_seed=FIRST_SEED,
-        sha256=variant.sha256,
+        places.models, arm.model_id, episodes=min(places.rounds, arm.rounds),
+        first_seed=FIRST_SEED, sha256=variant.sha256,
     )  # fmt: skip
     outcomes: list[Outcome] = []
     for _, some in measure([config], places.workers, places.store):
@@ -288,9 +305,9 @@ def _sections(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for record in sorted(records, key=lambda each: list(STUDIES).index(each['name'])):
         study = STUDIES[record['name']]
         yield f'## {study.title}'
-        yield f'{study.method} {record["rows"][0]["episodes"]} episodes an arm.'
+        yield study.method
         verbs = list(record['rows'][0]['per_verb'])
-        heads = ['', study.sequence, 'success, %', 'difference', *verbs, 'act, p50 ms']
+        heads = ['', study.sequence, 'episodes', 'success, %', 'difference', *verbs, 'act, p50 ms']
         yield markdown_table(heads, [_line(row, verbs) for row in record['rows']])
 
 
@@ -301,7 +318,7 @@ def _line(row: Mapping[str, Any], verbs: Sequence[str]) -> list[str]:
         ends = [points(end) for end in against['ci95']]
         gap = f'{points(against["difference"])} ({ends[0]} to {ends[1]})'
     return [
-        row['label'], str(row['sequence']),
+        row['label'], str(row['sequence']), str(row['episodes']),
         f'{percent(row["success"])} ({percent(low)} to {percent(high)})', gap,
         *(percent(row['per_verb'][verb]['success']) for verb in verbs),
         f'{row["act_ms"]["p50"]:.1f}',
