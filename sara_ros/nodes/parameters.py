@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -52,6 +53,9 @@ def declare(node: Node, specs: Sequence[ParameterSpec]) -> None:
     """
     Declare ``specs`` on ``node`` where they are not declared yet.
 
+    What was given at start beside them is warned of, which ROS ignores: a limit with a misspelt
+    name would not be one.
+
     :raises ParameterError: when a value given at start has the wrong type or is out of range.
     """
     for spec in specs:
@@ -71,8 +75,29 @@ def declare(node: Node, specs: Sequence[ParameterSpec]) -> None:
         # An empty list has no type, and arrives as a parameter without a value.
         if Parameter.Type(node.get_parameter_type(spec.name)) is Parameter.Type.NOT_SET:
             node.set_parameters([Parameter(spec.name, value=spec.default)])
+    _warn_of_strangers(node, [spec.name for spec in specs])
 
 
 def value(node: Node, name: str) -> Any:
     """Return the value of a declared parameter."""
     return node.get_parameter(name).value
+
+
+def _warn_of_strangers(node: Node, names: Sequence[str]) -> None:
+    """Warn of parameters in the groups of ``names`` that were given and that nobody declared."""
+    groups = {_group(name) for name in names}
+    strangers = []
+    # rclpy tells nowhere else what was given.
+    for name in getattr(node, '_parameter_overrides', {}):
+        if _group(name) in groups and not node.has_parameter(name):
+            near = get_close_matches(name, names, 1)
+            strangers.append(f"'{name}'" + (f" (did you mean '{near[0]}'?)" if near else ''))
+    if strangers:
+        node.get_logger().warning(
+            f'node {node.get_name()} ignores parameters that it does not have: '
+            f'{", ".join(strangers)}'
+        )
+
+
+def _group(name: str) -> str:
+    return name.rpartition('.')[0]

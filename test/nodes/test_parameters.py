@@ -103,3 +103,28 @@ def test_of_a_parameter_given_twice_the_later_counts(domain):
         assert declared(context)['count'] == 2
     finally:
         context.try_shutdown()
+
+
+def test_what_nobody_declared_is_warned_of_with_the_name_that_was_meant(context, capfd):
+    """ROS ignores it, and a limit with a misspelt name would not be one."""
+    given = {'cuont': 1, 'elsewhere': 2, 'fixed': True, 'topics.front': 'a', 'qos_overrides.x': 1}
+    node = Node(
+        'probe', context=context,
+        parameter_overrides=[Parameter(name, value=each) for name, each in given.items()],
+    )  # fmt: skip
+    try:
+        declare(node, SPECS)
+        (line,) = [line for line in capfd.readouterr().err.splitlines() if 'ignores' in line]
+        assert line.endswith(
+            'node probe ignores parameters that it does not have: '
+            "'cuont' (did you mean 'count'?), 'elsewhere'"
+        )
+        declare(node, [ParameterSpec('topics.fronts', 'b', 'Where.')])
+        assert "'topics.front' (did you mean 'topics.fronts'?)" in capfd.readouterr().err
+    finally:
+        node.destroy_node()
+
+
+def test_nothing_is_warned_of_without_reason(context, capfd):
+    declared(context, count=5, use_sim_time=False)
+    assert 'ignores' not in capfd.readouterr().err
