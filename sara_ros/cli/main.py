@@ -44,6 +44,34 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument('--version', action='version', version=f'sara_ros {__version__}')
     commands = parser.add_subparsers(dest='name', required=True, metavar='COMMAND')
 
+    _add_demos(commands)
+    _add_soak(commands)
+    models = _add(commands, 'models', _models, 'list and verify models')
+    _models_dir(models)
+
+    _add_train(commands)
+    _add_uptrain(commands)
+    _add_analyze(commands)
+    _add_telemetry(commands)
+    _add_doctor(commands)
+
+    dataset = _add(commands, 'dataset', _dataset, 'make a LeRobot v2.1 data set of bags')
+    _add_dataset(dataset)
+
+    replay = _add(commands, 'replay', _replay, 'open-loop actions of models on recordings')
+    _add_replay(replay)
+    _models_dir(replay)
+
+    collect = _add(commands, 'collect', _collect, 'frames of the scripted expert; resumes')
+    dagger = _add(commands, 'dagger', _dagger, 'a model drives, the expert labels; resumes')
+    evaluate = _add(commands, 'evaluate', _evaluate, 'closed-loop success on held-out seeds')
+    _add_tabletop(collect, dagger, evaluate)
+    _models_dir(dagger)
+    _models_dir(evaluate)
+    return parser
+
+
+def _add_demos(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     demo = _add(commands, 'demo', _demo, 'policies move a simulated arm over ROS 2')
     demo.add_argument('--out', type=Path, default=Path('out/demo'), help='folder of the report')
     demo.add_argument('--gif', type=Path, help='also write the video as a GIF')
@@ -66,15 +94,16 @@ def _parser() -> argparse.ArgumentParser:
         '--out', type=Path, default=Path('out/demo-swap'), help='folder of the report'
     )
 
+
+def _add_soak(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     soak = _add(commands, 'soak', _soak, 'a policy moves the simulated arm for many minutes')
     soak.add_argument('--minutes', type=float, default=30.0, help='how long')
     soak.add_argument('--model', default='rt2-tabletop', help='folder below the models')
     soak.add_argument('--out', type=Path, default=Path('out/soak'), help='folder of report.json')
     soak.add_argument('--export', action='store_true', help='write CSV and MCAP meanwhile')
 
-    models = _add(commands, 'models', _models, 'list and verify models')
-    _models_dir(models)
 
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     train = _add(commands, 'train', _train, 'train a model by its recipe; resumes when stopped')
     train.add_argument(
         'recipe', help='rt2-tabletop, pct-tabletop, rt2-g1, or a variant (rt2-tabletop-history)'
@@ -89,26 +118,6 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     _add_bag_options(train)
     _models_dir(train)
-
-    _add_uptrain(commands)
-    _add_analyze(commands)
-    _add_telemetry(commands)
-    _add_doctor(commands)
-
-    dataset = _add(commands, 'dataset', _dataset, 'make a LeRobot v2.1 data set of bags')
-    _add_dataset(dataset)
-
-    replay = _add(commands, 'replay', _replay, 'open-loop actions of models on recordings')
-    _add_replay(replay)
-    _models_dir(replay)
-
-    collect = _add(commands, 'collect', _collect, 'frames of the scripted expert; resumes')
-    dagger = _add(commands, 'dagger', _dagger, 'a model drives, the expert labels; resumes')
-    evaluate = _add(commands, 'evaluate', _evaluate, 'closed-loop success on held-out seeds')
-    _add_tabletop(collect, dagger, evaluate)
-    _models_dir(dagger)
-    _models_dir(evaluate)
-    return parser
 
 
 def _add_uptrain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
