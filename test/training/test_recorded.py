@@ -196,3 +196,22 @@ def test_one_camera_of_several_is_chosen(tmp_path):
         ParameterError, match=r"no camera 'left'; it has: observation\.images\.top"
     ):
         LeRobotRecording(root, ['left'])
+
+
+@pytest.mark.parametrize(
+    ('features', 'names'),
+    [
+        (('images.left.rgb', 'images.right.rgb'), ('images_left_rgb', 'images_right_rgb')),
+        (('images.left.rgb', 'images.right.0'), ('rgb', 'camera_0')),
+        (('images.rgb-d',), ('front',)),
+    ],
+)
+def test_cameras_have_names_that_ros_can_have_and_that_differ(tmp_path, features, names):
+    """Two cameras with the same last part were once one."""
+    root = write_hand(tmp_path / 'hand-set', (3,))
+    path = root / 'meta' / 'info.json'
+    info = json.loads(path.read_text())
+    video = info['features'].pop('observation.images.front')
+    info['features'].update({name: video for name in features})
+    path.write_text(json.dumps(info))
+    assert LeRobotRecording(root).cameras == dict(zip(names, features, strict=True))
