@@ -212,6 +212,6 @@ def test_cameras_have_names_that_ros_can_have_and_that_differ(tmp_path, features
     path = root / 'meta' / 'info.json'
     info = json.loads(path.read_text())
     video = info['features'].pop('observation.images.front')
-    info['features'].update({name: video for name in features})
+    info['features'].update(dict.fromkeys(features, video))
     path.write_text(json.dumps(info))
     assert LeRobotRecording(root).cameras == dict(zip(names, features, strict=True))
