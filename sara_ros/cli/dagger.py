@@ -15,6 +15,7 @@ from sara_ros.policies.rt2_config import RT2Config
 from sara_ros.sim.policy_sensors import check_fit
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
 from sara_ros.training.tabletop import capture_of, learner_of
+from sara_ros.training.varied import variations_of
 
 
 def run_dagger(options: Namespace, models_dir: Path) -> Path:
@@ -35,7 +36,7 @@ def run_dagger(options: Namespace, models_dir: Path) -> Path:
         options.workers,
         options.shard,
         options.seed,
-        variations=tuple(checkpoint.training.get('variations', ())),
+        variations=variations_of(checkpoint.training),
     )
     frames = collect_dagger(config, progress_bar())
     write_record(config.folder, options.typed, frames, config.seeds, config.settings)

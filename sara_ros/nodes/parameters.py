@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -13,6 +13,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from sara_ros.core import ParameterError
+
+_LATER: Final = ('topics', 'qos_overrides')
+"""Groups that depend on the model, and on the publishers of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +87,18 @@ def value(node: Node, name: str) -> Any:
 
 
 def _warn_of_strangers(node: Node, names: Sequence[str]) -> None:
-    """Warn of parameters in the groups of ``names`` that were given and that nobody declared."""
+    """
+    Warn of parameters that were given and that nobody declared.
+
+    Those in the groups of ``_LATER`` are judged when some of their group are declared.
+    """
     groups = {_group(name) for name in names}
     strangers = []
     # rclpy tells nowhere else what was given.
     for name in getattr(node, '_parameter_overrides', {}):
-        if _group(name) in groups and not node.has_parameter(name):
+        group = _group(name)
+        judged = group in groups or ('' in groups and group.partition('.')[0] not in _LATER)
+        if judged and not node.has_parameter(name):
             near = get_close_matches(name, names, 1)
             strangers.append(f"'{name}'" + (f" (did you mean '{near[0]}'?)" if near else ''))
     if strangers:

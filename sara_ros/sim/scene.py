@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -94,6 +95,11 @@ class SceneVariation:
 
 STANDARD_SCENE: Final = SceneVariation()
 VARIED_SCENE: Final = SceneVariation(distractors=DISTRACTOR_SLOTS)
+
+
+def scene_for(variations: Sequence[str]) -> SceneVariation:
+    """Return what worlds for these names of ``variations.VARIATIONS`` are built with."""
+    return VARIED_SCENE if 'distractors' in variations else STANDARD_SCENE
 
 
 def build_model(variation: SceneVariation | None = None) -> mujoco.MjModel:

@@ -10,7 +10,7 @@ import numpy as np
 from sara_ros.core import ParameterError
 from sara_ros.sim.conditions import Conditions
 from sara_ros.sim.pair_tasks import PAIR_VERBS, PairTask
-from sara_ros.sim.scene import COLORS, STANDARD_SCENE, VARIED_SCENE, SceneVariation
+from sara_ros.sim.scene import COLORS, SceneVariation, scene_for
 from sara_ros.sim.state import WorldState
 from sara_ros.sim.tasks import TASKS, TabletopTask
 from sara_ros.sim.variations import VARIATIONS, check_variations, draw_conditions
@@ -48,7 +48,7 @@ class Suite:
     @property
     def scene(self) -> SceneVariation:
         """What its worlds are built with."""
-        return VARIED_SCENE if 'distractors' in self.variations else STANDARD_SCENE
+        return scene_for(self.variations)
 
     def task(self, slot: int, seed: int) -> TabletopTask:
         """Return the task of a slot; the colours of a task about two blocks are drawn."""

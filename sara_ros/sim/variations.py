@@ -23,7 +23,7 @@ from sara_ros.sim.layout import Points
 from sara_ros.sim.scene import COLORS, DISTRACTOR_SLOTS, FRONT, WRIST
 from sara_ros.sim.state import Float64Array, WorldState
 from sara_ros.sim.tasks import TabletopTask
-from sara_ros.sim.wordings import LEARNED, PARAPHRASES, Wordings, paraphrase
+from sara_ros.sim.wordings import LEARNED, PARAPHRASES, Templates, paraphrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +31,20 @@ class Ranges:
     """
     How far the variations go; pairs are the ends of uniform distributions.
 
-    :param light_turn_rad: the lamp's heading from where it was in training, to either side.
+    :param light_turn_rad: the lamp's heading from where it usually is, to either side.
     :param light_fall: its slope: the vertical part of its direction for a horizontal part of 1.
-    :param light_strength: brightness against that in training.
+    :param light_strength: brightness against the usual one.
     :param light_tint: how far each colour channel is off.
-    :param front_shift_m: per axis; the camera is 1 m from the table.
+    :param front_shift_m: per axis, to either side; the camera is 1 m from the table.
+    :param front_turn_rad: about each axis, to either side; as the shift and the turn of the wrist.
+    :param distractors: how many, both ends included.
     :param distractor_gap_m: least distance of a distractor's centre from blocks and disc.
+    :param distractor_low_m: x and y of the corner of where they may be; the other is the high.
+    :param depth_spread_m: standard deviation at 1 m.
+    :param depth_dropout: share of the pixels without a depth.
+    :param delay_steps: between an observation and the action on it, both ends included.
     :param distractor_colors: colours of no block and not the disc's.
+    :param templates: sentences by verb.
     """
 
     light_turn_rad: tuple[float, float] = (1.2, 3.1)
@@ -59,23 +66,26 @@ class Ranges:
         (0.10, 0.75, 0.80), (0.95, 0.45, 0.70), (0.45, 0.28, 0.15), (0.12, 0.12, 0.13),
         (0.96, 0.96, 0.94), (0.55, 0.57, 0.60),
     )  # fmt: skip
-    wordings: Wordings = field(default_factory=lambda: PARAPHRASES)
+    templates: Templates = field(default_factory=lambda: PARAPHRASES)
 
 
 RANGES: Final = Ranges()
 """Of the suites; the colours are cyan, pink, brown, black, white and grey."""
 
 TRAINING_RANGES: Final = Ranges(
-    light_turn_rad=(0.0, 1.0), light_strength=(0.7, 1.15), light_tint=0.08,
+    light_turn_rad=(0.0, 1.0), light_fall=(1.0, 1.8), light_strength=(0.7, 1.1), light_tint=0.08,
     front_shift_m=0.006, front_turn_rad=0.009, wrist_shift_m=0.0012, wrist_turn_rad=0.009,
     distractors=(1, 3), depth_spread_m=(0.0005, 0.002), depth_dropout=(0.01, 0.06),
+    delay_steps=(1, 2), templates=LEARNED,
     distractor_colors=((0.98, 0.60, 0.15), (0.05, 0.40, 0.40), (0.75, 0.70, 0.60)),
-    wordings=LEARNED,
 )  # fmt: skip
-"""Milder than the suites, which so keep light, shifts, colours and sentences of their own."""
+"""
+Within those of the suites, and without what these have of their own: light from behind, some
+colours, and every sentence.
+"""
 
 LIGHT_HEADING_RAD: Final = float(np.arctan2(0.5, -0.45))
-"""Heading of the lamp's direction in training."""
+"""Heading of the lamp's usual direction."""
 
 _LAMP: Final = np.array([0.55, 0.54, 0.52])
 _AMBIENT: Final = np.array([0.32, 0.32, 0.33])
@@ -137,8 +147,8 @@ def draw_distractors(conditions: Conditions, start: Start, rng: np.random.Genera
 
 
 def draw_wording(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:
-    """Say the task in a sentence that no policy was trained on."""
-    return replace(conditions, wording=paraphrase(start.task, rng, start.ranges.wordings))
+    """Say the task in another sentence."""
+    return replace(conditions, wording=paraphrase(start.task, rng, start.ranges.templates))
 
 
 def draw_depth_noise(conditions: Conditions, start: Start, rng: np.random.Generator) -> Conditions:

@@ -1,4 +1,4 @@
-"""Other words for the same tasks: some to train on, and some that no policy was trained on."""
+"""Other sentences for the same tasks: some to train on, and others to evaluate with."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from sara_ros.sim.pair_tasks import PairTask
 from sara_ros.sim.tasks import TASKS, TabletopTask
 
-Wordings = Mapping[str, Sequence[str]]
+Templates = Mapping[str, Sequence[str]]
 """Sentences by verb; the blocks' colours take the place of ``{color}`` and ``{other}``."""
 
-PARAPHRASES: Final[Wordings] = {
+PARAPHRASES: Final[Templates] = {
     'reach': (
         'move to the {color} block',
         'go to the {color} cube',
@@ -53,7 +53,7 @@ PARAPHRASES: Final[Wordings] = {
 }
 """For evaluation; by verb of ``tasks.VERBS`` and ``pair_tasks.PAIR_VERBS``."""
 
-LEARNED: Final[Wordings] = {
+LEARNED: Final[Templates] = {
     'reach': (
         'reach for the {color} cube',
         'touch the {color} one',
@@ -83,20 +83,20 @@ LEARNED: Final[Wordings] = {
         'drop the {color} one on the purple disc',
     ),
 }
-"""For training: the words of ``PARAPHRASES`` in other sentences."""
+"""For training: the words that ``PARAPHRASES`` has for these verbs, in other sentences."""
 
 
 def paraphrase(
-    task: TabletopTask, rng: np.random.Generator, wordings: Wordings = PARAPHRASES
+    task: TabletopTask, rng: np.random.Generator, templates: Templates = PARAPHRASES
 ) -> str:
-    """Return one of the other wordings of ``task``."""
-    texts = wordings[task.verb]
+    """Return one of the other sentences for ``task``."""
+    texts = templates[task.verb]
     other = task.other if isinstance(task, PairTask) else ''
     return texts[int(rng.integers(len(texts)))].format(color=task.color, other=other)
 
 
-def learned_wordings() -> list[tuple[str, ...]]:
-    """Return for each of ``tasks.TASKS`` its instruction and the other words to train on."""
+def learned_sentences() -> list[tuple[str, ...]]:
+    """Return for each of ``tasks.TASKS`` its instruction and the other sentences to learn."""
     return [
         (task.instruction, *(text.format(color=task.color) for text in LEARNED[task.verb]))
         for task in TASKS
@@ -106,5 +106,5 @@ def learned_wordings() -> list[tuple[str, ...]]:
 def longest_paraphrase() -> int:
     """Return the most characters that a paraphrase has."""
     longest = 'yellow'
-    texts = [text for wordings in PARAPHRASES.values() for text in wordings]
+    texts = [text for each in PARAPHRASES.values() for text in each]
     return max(len(text.format(color=longest, other=longest)) for text in texts)

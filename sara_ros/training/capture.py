@@ -68,8 +68,9 @@ def capture(
     expert_drives: bool = True,
 ) -> dict[str, Any]:
     """
-    Return one row of training data for the present state of ``world``, dressed already.
+    Return one row of training data for the present state of ``world``.
 
+    ``conditions`` are those that ``world`` wears; what is wrong with depth is taken from them.
     ``state`` (8,), ``labels`` (16, 8) the expert's action for each task, ``task`` the one this
     state came from, ``episode`` and ``step`` which state of which episode it is, and
     ``expert_drives`` whether the expert brought it there; with images ``front``, ``wrist``

@@ -12,13 +12,14 @@ from rich.progress import Progress
 
 from sara_ros.core import ParameterError
 from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.scene import scene_for
 from sara_ros.sim.variations import check_variations
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import save_shard
 from sara_ros.training.scenes import DAGGER_SEEDS, TRAINING_SEEDS, SceneRules, visit
 from sara_ros.training.shards import ShardPlan, fill_shards
-from sara_ros.training.varied import training_scene
+from sara_ros.training.varied import variation_settings
 
 SEEDS_OF_A_COLLECTION: Final = 10_000_000
 SEEDS_OF_A_FRAME: Final = 4
@@ -65,7 +66,7 @@ class CollectConfig:
             'shard': self.shard,
             'capture': asdict(self.capture),
             'rules': asdict(self.rules),
-            **({'variations': self.variations} if self.variations else {}),
+            **variation_settings(self.variations),
         }
 
     @property
@@ -93,7 +94,7 @@ def collect(config: CollectConfig, progress: Progress | None = None) -> int:
 
 def collect_shard(config: CollectConfig, index: int) -> Path:
     """Collect one shard in this process."""
-    world = TabletopWorld(training_scene(config.variations))
+    world = TabletopWorld(scene_for(config.variations))
     rows: list[dict[str, Any]] = []
     rules = config.rules.unbroken if config.capture.dense else config.rules
     with CameraRig(world.model) as rig:

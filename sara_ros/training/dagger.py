@@ -15,13 +15,15 @@ from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.loading import load_policy
 from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.policy_sensors import check_fit
+from sara_ros.sim.scene import scene_for
 from sara_ros.sim.tasks import TASKS
+from sara_ros.sim.variations import check_variations
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
 from sara_ros.training.frames import save_shard
 from sara_ros.training.scenes import DAGGER_SEEDS, draw_task
 from sara_ros.training.shards import ShardPlan, fill_shards
-from sara_ros.training.varied import training_conditions, training_scene
+from sara_ros.training.varied import training_conditions, variation_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,10 @@ class DaggerConfig:
     verbs: tuple[str, ...] = ()
     variations: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check the variations."""
+        check_variations(self.variations)
+
     @property
     def settings(self) -> dict[str, Any]:
         """What the frames depend on besides the learner's weights."""
@@ -63,7 +69,7 @@ class DaggerConfig:
             'kept': self.kept,
             'delay': self.delay,
             'verbs': self.verbs,
-            **({'variations': self.variations} if self.variations else {}),
+            **variation_settings(self.variations),
         }
 
     @property
@@ -98,7 +104,7 @@ def collect_dagger(config: DaggerConfig, progress: Progress | None = None) -> in
 def dagger_shard(config: DaggerConfig, index: int) -> Path:
     """Collect one shard in this process."""
     policy = load_policy(config.models_dir, config.model_id)
-    world = TabletopWorld(training_scene(config.variations))
+    world = TabletopWorld(scene_for(config.variations))
     rows: list[dict[str, Any]] = []
     seed = config.first_seed(index)
     with CameraRig(world.model) as rig:
@@ -126,7 +132,9 @@ def _episode(
         )
         if rng.random() < config.kept or config.capture.dense:
             rows.append(row)
-        action = policy.act(observation_of(row, conditions.wording or task.instruction)).values[0]
+        chunk = policy.act(observation_of(row, conditions.wording or task.instruction)).values
+        # Of a chunk, the queue skips the steps that went out while it was computed.
+        action = chunk[min(max(0, delay - 1), len(chunk) - 1)]
         done += int(action[0] > 0.5) + int(row['labels'][index, 0] > 0.5)
         if done > 3:
             break

@@ -98,7 +98,8 @@ def _resume(optimiser: Optimiser, folder: Path, settings: dict[str, Any]) -> dic
         folder.mkdir(parents=True, exist_ok=True)
         return {'settings': settings, 'points': [], 'seconds': 0.0}
     curve = _read_curve(path)
-    other = {key for key in settings if curve['settings'].get(key) != settings[key]}
+    found = {'variations': [], **curve['settings']}  # runs of before there were any have none
+    other = {key for key in settings if found.get(key) != settings[key]}
     if other:
         raise ParameterError(
             f'{folder} holds a run with other settings ({", ".join(sorted(other))}); use another '

@@ -20,8 +20,8 @@ from sara_ros.sim.tasks import INSTRUCTIONS
 from sara_ros.training.frames import Frames
 from sara_ros.training.loop import Losses
 from sara_ros.training.losses import Mean, alone, blocks_of, pointing_loss
+from sara_ros.training.sentences import INSTRUCTED, Sentences, encoded, sample_words
 from sara_ros.training.tabletop_spec import STATE
-from sara_ros.training.told import INSTRUCTED, Wordings, encoded_wordings, sample_words
 from sara_ros.training.windows import Window
 
 CHOICE_WEIGHT: Final = 0.3
@@ -59,12 +59,12 @@ class PCTLearner(nn.Module):
     high: Tensor
 
     def __init__(
-        self, config: PCTConfig, backend: str = 'softmax', wordings: Wordings = INSTRUCTED
+        self, config: PCTConfig, backend: str = 'softmax', sentences: Sentences = INSTRUCTED
     ) -> None:
-        """Build the network with random weights; ``wordings`` are the sentences of each task."""
+        """Build the network with random weights; ``sentences`` are those of each task."""
         super().__init__()
         self.network = PCTNetwork(config, backend, {})
-        words = encoded_wordings(config, wordings)
+        words = encoded(config, sentences)
         action = tabletop_action()
         self.register_buffer('words', words, persistent=False)
         self.register_buffer('low', torch.from_numpy(action.low), persistent=False)

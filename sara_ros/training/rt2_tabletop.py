@@ -33,8 +33,8 @@ from sara_ros.training.losses import (
     soft_targets,
     token_loss,
 )
+from sara_ros.training.sentences import INSTRUCTED, Sentences, encoded, sample_words
 from sara_ros.training.tabletop_spec import STATE
-from sara_ros.training.told import INSTRUCTED, Wordings, encoded_wordings, sample_words
 from sara_ros.training.windows import Window
 
 SEEN_PIXELS: Final = 8
@@ -73,15 +73,15 @@ class RT2Learner(nn.Module):
     words: Tensor
 
     def __init__(
-        self, config: RT2Config, backend: str = 'softmax', wordings: Wordings = INSTRUCTED
+        self, config: RT2Config, backend: str = 'softmax', sentences: Sentences = INSTRUCTED
     ) -> None:
-        """Build both with random weights; ``wordings`` are the sentences of each task."""
+        """Build both with random weights; ``sentences`` are those of each task."""
         super().__init__()
         self.network = RT2Network(config, backend, {})
         self.exact = False
         self.content = nn.Linear(config.width, 6 + 5)
         self.goals = nn.Linear(config.width, GOALS)
-        words = encoded_wordings(config, wordings)
+        words = encoded(config, sentences)
         self.register_buffer('words', words, persistent=False)
         horizon = horizon_of(config)
         self.tokens = action_tokens(replace(tabletop_action(), horizon=horizon), config)

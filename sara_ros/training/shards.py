@@ -103,7 +103,8 @@ def claim_folder(folder: Path, settings: Mapping[str, Any]) -> None:
             temporary.write_text(json.dumps(stated, indent=1) + '\n', encoding='utf-8')
         return
     try:
-        found = json.loads(path.read_text(encoding='utf-8'))
+        # Folders of before there were variations have none.
+        found = {'variations': [], **json.loads(path.read_text(encoding='utf-8'))}
     except (OSError, ValueError) as err:
         raise ParameterError(f'{path} cannot be read: {err}; remove it or the folder') from err
     other = [name for name in stated if name in found and found[name] != stated[name]]

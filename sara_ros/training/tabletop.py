@@ -32,9 +32,9 @@ from sara_ros.training.rt2_tabletop import (
     sample_tasks,
     tabletop_config,
 )
+from sara_ros.training.sentences import INSTRUCTED, Sentences
 from sara_ros.training.tabletop_spec import image_observations, point_observations
-from sara_ros.training.told import INSTRUCTED, Wordings
-from sara_ros.training.varied import training_instructions, training_wordings
+from sara_ros.training.varied import training_instructions, training_sentences
 from sara_ros.training.warm_start import warm_start
 
 
@@ -63,7 +63,8 @@ class TabletopConfig:
     :param instructions: instructions asked about each image.
     :param shard: frames a process collects before it writes them.
     :param threads: threads of torch; more than there are idle cores make it slower, not faster.
-    :param network: the architecture; ``None`` for the one of the shipped model of this kind.
+    :param network: the architecture; ``None`` for the one of the shipped model of this kind. Its
+        vocabulary becomes that of what is trained on.
     :param warm_start: model below ``models_dir`` whose weights training begins with; empty for
         random ones.
     :param variations: names in ``sim.variations.VARIATIONS`` that scenes may have.
@@ -107,7 +108,7 @@ def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> 
 
     Stopped at any point and started again with the same configuration, it goes on.
 
-    :raises ParameterError: for an unknown kind, or a ``work`` folder of another run.
+    :raises ParameterError: for an unknown kind or variation, or a ``work`` folder of another run.
     """
     run = _Run(config, progress)
     for round_index, stop in enumerate((*config.rounds, None)):
@@ -133,7 +134,7 @@ class _Run:
         torch.set_num_threads(config.threads)
         seed_everything(config.recipe.seed)
         self.learner = learner_of(
-            config.architecture, config.attention, training_wordings(config.variations)
+            config.architecture, config.attention, training_sentences(config.variations)
         )
         self._parent: Mapping[str, Any] = {}
         if config.warm_start:
@@ -175,13 +176,12 @@ class _Run:
             'rounds': [asdict(item) for item in self.config.rounds],
             'frames': self.config.frames,
             'instructions': self.config.instructions,
+            'variations': list(self.config.variations),
         }
         if self.config.network is not None:
             settings['network'] = self.config.network.to_dict()
         if self.config.exact_steps:
             settings['exact_steps'] = self.config.exact_steps
-        if self.config.variations:
-            settings['variations'] = self.config.variations
         if self.config.warm_start:
             settings['warm_start'] = self.config.warm_start
         return run_loop(
@@ -272,12 +272,12 @@ class TabletopFrames:
 
 
 def learner_of(
-    network: RT2Config | PCTConfig, attention: str = 'softmax', wordings: Wordings = INSTRUCTED
+    network: RT2Config | PCTConfig, attention: str = 'softmax', sentences: Sentences = INSTRUCTED
 ) -> RT2Learner | PCTLearner:
     """Return a learner with random weights."""
     if isinstance(network, PCTConfig):
-        return PCTLearner(network, attention, wordings)
-    return RT2Learner(network, attention, wordings)
+        return PCTLearner(network, attention, sentences)
+    return RT2Learner(network, attention, sentences)
 
 
 def capture_of(learner: RT2Learner | PCTLearner) -> Capture:

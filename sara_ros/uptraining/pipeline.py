@@ -194,6 +194,7 @@ class _Run:
                 'transfer': transferred,
                 'conversion': self.report.to_dict(),
                 'data': dict(self.data.facts),
+                **({'variations': seen} if (seen := parent.training.get('variations')) else {}),
                 'processes': self.here.count,
                 'device': self.here.device.type,
             },

@@ -19,7 +19,7 @@ from sara_ros.training.loop import Losses, LossFunction
 from sara_ros.training.pct_tabletop import CHOICE_WEIGHT, PCTLearner
 from sara_ros.training.rt2_tabletop import RT2Learner
 from sara_ros.training.tabletop import capture_of, learner_of
-from sara_ros.training.varied import training_wordings
+from sara_ros.training.varied import training_sentences, variations_of
 from sara_ros.uptraining.data import DataOptions
 from sara_ros.uptraining.distributed import ALONE, Processes
 from sara_ros.uptraining.measure import (
@@ -48,8 +48,8 @@ class TabletopData:
         """Collect what is missing below ``options.work`` and load it."""
         self._here = here
         spec, training = stored.checkpoint.spec, stored.checkpoint.training
-        self._wordings = training_wordings(training.get('variations', ()))
-        self._measuring = learner_of(network.config, wordings=self._wordings)
+        self._sentences = training_sentences(variations_of(training))
+        self._measuring = learner_of(network.config, sentences=self._sentences)
         capture = capture_of(self._measuring)
         store = FrameStore(spec.model_id, training, capture, options, progress)
         self._frames, self._held_out = store.trained_on(), store.held_out()
@@ -67,7 +67,7 @@ class TabletopData:
 
     def learner(self, network: nn.Module) -> Any:
         """See :class:`TrainingData`."""
-        learner: Any = learner_of(self._network.config, wordings=self._wordings)
+        learner: Any = learner_of(self._network.config, sentences=self._sentences)
         learner.network = network
         return learner
 

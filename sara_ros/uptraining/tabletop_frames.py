@@ -14,6 +14,7 @@ from sara_ros.training.dagger import DaggerConfig, collect_dagger
 from sara_ros.training.frames import Frames, has_frames, join, load_frames
 from sara_ros.training.scenes import HELD_OUT_SEEDS
 from sara_ros.training.tabletop import TabletopFrames
+from sara_ros.training.varied import variations_of
 from sara_ros.uptraining.data import DataOptions
 
 _SHARD: Final = 500
@@ -52,7 +53,7 @@ class FrameStore:
         folder, count = self.options.work / 'held-out', self.options.held_out
         config = CollectConfig(
             folder, count, self.options.processes, _HELD_OUT_SHARD, capture=self.capture,
-            variations=self._variations, first_seed=HELD_OUT_SEEDS,
+            variations=variations_of(self.training), first_seed=HELD_OUT_SEEDS,
         )  # fmt: skip
         return self._collected(config)
 
@@ -61,7 +62,7 @@ class FrameStore:
         folder = self.options.work / 'frames'
         config = CollectConfig(
             folder, count, self.options.processes, min(_SHARD, count), self._seed, self.capture,
-            variations=self._variations,
+            variations=variations_of(self.training),
         )  # fmt: skip
         return self._collected(config)
 
@@ -76,17 +77,13 @@ class FrameStore:
             config = DaggerConfig(
                 folder, self.options.models_dir, self.model_id, count, self.capture,
                 self.options.processes, shard, seed=self._seed * 10 + index, verbs=tuple(verbs),
-                variations=self._variations,
+                variations=variations_of(self.training),
             )  # fmt: skip
             collect_dagger(config, self.progress)
         return load_frames(folder, count)
 
     def _limited(self, count: int) -> int:
         return min(count, self.options.frames or count)
-
-    @property
-    def _variations(self) -> tuple[str, ...]:
-        return tuple(self.training.get('variations', ()))
 
     @property
     def _seed(self) -> int:

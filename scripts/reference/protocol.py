@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from reference.tables import code, table
 
-_NO_RANGES: Final = ('distractor_low_m', 'distractor_high_m', 'distractor_colors', 'wordings')
+_NO_RANGES: Final = ('distractor_low_m', 'distractor_high_m', 'distractor_colors', 'templates')
 
 
 def seeds() -> str:

@@ -107,7 +107,10 @@ def test_of_a_parameter_given_twice_the_later_counts(domain):
 
 def test_what_nobody_declared_is_warned_of_with_the_name_that_was_meant(context, capfd):
     """ROS ignores it, and a limit with a misspelt name would not be one."""
-    given = {'cuont': 1, 'elsewhere': 2, 'fixed': True, 'topics.front': 'a', 'qos_overrides.x': 1}
+    given = {
+        'cuont': 1, 'elsewhere': 2, 'fixed': True, 'topic.front': 'a', 'topics.front': 'a',
+        'qos_overrides./clock.depth': 1,
+    }  # fmt: skip
     node = Node(
         'probe', context=context,
         parameter_overrides=[Parameter(name, value=each) for name, each in given.items()],
@@ -117,10 +120,11 @@ def test_what_nobody_declared_is_warned_of_with_the_name_that_was_meant(context,
         (line,) = [line for line in capfd.readouterr().err.splitlines() if 'ignores' in line]
         assert line.endswith(
             'node probe ignores parameters that it does not have: '
-            "'cuont' (did you mean 'count'?), 'elsewhere'"
+            "'cuont' (did you mean 'count'?), 'elsewhere', 'topic.front'"
         )
         declare(node, [ParameterSpec('topics.fronts', 'b', 'Where.')])
-        assert "'topics.front' (did you mean 'topics.fronts'?)" in capfd.readouterr().err
+        later = capfd.readouterr().err
+        assert "have: 'topics.front' (did you mean 'topics.fronts'?)" in later
     finally:
         node.destroy_node()
 

@@ -1,7 +1,9 @@
 """Training in varied scenes, and what it leaves for the suites to vary."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 import json
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,30 +13,48 @@ from sara_ros.core import ParameterError
 from sara_ros.core.instructions import words_of
 from sara_ros.policies import verify
 from sara_ros.policies.loading import build_network
+from sara_ros.sim.action_space import tabletop_action
+from sara_ros.sim.cameras import CameraRig
+from sara_ros.sim.conditions import STANDARD, Conditions, DepthNoise
 from sara_ros.sim.scene import VARIED_SCENE
 from sara_ros.sim.tasks import INSTRUCTIONS, TASKS, VERBS
 from sara_ros.sim.variations import RANGES, TRAINING_RANGES, VARIATIONS
-from sara_ros.sim.wordings import LEARNED, PARAPHRASES, learned_wordings
+from sara_ros.sim.wordings import LEARNED, PARAPHRASES, learned_sentences
 from sara_ros.sim.world import TabletopWorld
-from sara_ros.training.collect import CollectConfig, collect_shard
-from sara_ros.training.frames import load_frames
+from sara_ros.training import dagger
+from sara_ros.training.capture import Capture, capture
+from sara_ros.training.collect import CollectConfig
+from sara_ros.training.dagger import DaggerConfig
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.pct_tabletop import pct_config
 from sara_ros.training.rt2_tabletop import tabletop_config
 from sara_ros.training.scenes import SceneRules, visit
+from sara_ros.training.sentences import sample_words
+from sara_ros.training.shards import claim_folder
 from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
-from sara_ros.training.told import sample_words
-from sara_ros.training.varied import training_instructions
+from sara_ros.training.varied import training_conditions, training_instructions
 from sara_ros.uptraining.data import DataOptions
 from sara_ros.uptraining.tabletop_data import TabletopData
 
 ALL = tuple(VARIATIONS)
-CLOUD = pct_config()
+
+
+@pytest.fixture
+def world():
+    """Return a world that was never reset."""
+    return TabletopWorld()
+
+
+@pytest.fixture
+def rig(world):
+    """Return its cameras."""
+    with CameraRig(world.model) as cameras:
+        yield cameras
 
 
 def test_the_suites_keep_sentences_of_their_own():
     """Of which every word was trained on, so that a policy can know what it is told."""
-    told = {text for texts in learned_wordings() for text in texts}
+    told = {text for texts in learned_sentences() for text in texts}
     words = {word for text in told for word in words_of(text)}
     for verb in VERBS:
         for sentence in PARAPHRASES[verb]:
@@ -49,12 +69,16 @@ def test_the_suites_keep_sentences_of_their_own():
     assert training_instructions(()) == INSTRUCTIONS
 
 
-def test_the_suites_keep_light_shifts_and_colours_of_their_own():
-    assert TRAINING_RANGES.light_turn_rad[1] < RANGES.light_turn_rad[0]
-    assert TRAINING_RANGES.light_strength[0] > RANGES.light_strength[0]
-    assert TRAINING_RANGES.front_shift_m < RANGES.front_shift_m
-    assert TRAINING_RANGES.depth_spread_m[1] < RANGES.depth_spread_m[1]
-    assert not set(TRAINING_RANGES.distractor_colors) & set(RANGES.distractor_colors)
+def test_training_goes_less_far_than_the_suites():
+    training, suites = asdict(TRAINING_RANGES), asdict(RANGES)
+    assert training['light_turn_rad'][1] < suites['light_turn_rad'][0]
+    assert not set(training['distractor_colors']) & set(suites['distractor_colors'])
+    for name in (
+        'light_fall', 'light_strength', 'light_tint', 'front_shift_m', 'front_turn_rad',
+        'wrist_shift_m', 'wrist_turn_rad', 'distractors', 'depth_spread_m', 'depth_dropout',
+        'delay_steps',
+    ):  # fmt: skip
+        assert np.max(training[name]) < np.max(suites[name]), name
 
 
 def test_a_varied_scene_is_the_plain_one_dressed():
@@ -87,14 +111,78 @@ def test_a_late_scene_begins_with_that_many_holds():
         ]
         delay = stops[0][0] or rules.delay
         waits.add(delay)
-        moved = [np.linalg.norm(at - stops[0][1]) > 0.002 for _, at in stops]
+        moved = [np.linalg.norm(at - stops[0][1]) > 1e-4 for _, at in stops]
         assert not any(moved[: delay + 1])
+        assert moved[delay + 1]
     assert len(waits) > 1
 
 
-def test_an_unknown_variation_is_named(tmp_path):
-    with pytest.raises(ParameterError, match="no variation 'fog'; known: lighting"):
-        CollectConfig(tmp_path, variations=('fog',))
+def test_a_coin_falls_the_same_whichever_other_variations_are_on():
+    world = TabletopWorld(VARIED_SCENE)
+    for seed in range(8):
+        state = world.reset(seed, TASKS[0])
+        both = training_conditions(('depth-noise', 'lighting'), seed, TASKS[0], state)
+        assert both == replace(
+            training_conditions(('lighting',), seed, TASKS[0], state), depth=both.depth
+        )
+
+
+def test_an_unknown_variation_is_named(tmp_path, world):
+    for begin in (
+        lambda: CollectConfig(tmp_path, variations=('fog',)),
+        lambda: DaggerConfig(tmp_path, tmp_path, 'toy', 4, Capture(), variations=('fog',)),
+        lambda: training_conditions(('fog',), 0, TASKS[0], world.reset(0)),
+    ):
+        with pytest.raises(ParameterError, match="no variation 'fog'; known: lighting"):
+            begin()
+
+
+def test_plain_and_varied_frames_are_not_mixed(tmp_path):
+    """Folders of before there were variations hold plain ones."""
+    plain, varied = CollectConfig(tmp_path), CollectConfig(tmp_path, variations=ALL)
+    for first, second in ((plain, varied), (varied, plain)):
+        (tmp_path / 'settings.json').unlink(missing_ok=True)
+        claim_folder(tmp_path, first.settings)
+        claim_folder(tmp_path, first.settings)
+        with pytest.raises(ParameterError, match='frames of another collection: variations'):
+            claim_folder(tmp_path, second.settings)
+    settings = {name: each for name, each in plain.settings.items() if name != 'variations'}
+    (tmp_path / 'settings.json').write_text(json.dumps(settings))
+    claim_folder(tmp_path, plain.settings)
+    with pytest.raises(ParameterError, match='frames of another collection: variations'):
+        claim_folder(tmp_path, varied.settings)
+
+
+def test_a_learner_is_told_what_the_scene_says_and_is_as_late(world, rig, monkeypatch):
+    """In DAgger: its sentence, its latency, and what its depth gets wrong."""
+    late = Conditions(wording='shove the red block', delay_steps=3)
+    monkeypatch.setattr(dagger, 'training_conditions', lambda *_: late)
+    told, shown = [], []
+
+    class Mover:
+        spec = tabletop_action()
+
+        def reset(self):
+            pass
+
+        def act(self, observation):
+            told.append(observation.instruction)
+            place = np.zeros((4, 8), np.float32)
+            place[:, 3], place[2, 1] = -0.001, 0.02  # the third step of a chunk goes forward
+            return SimpleNamespace(values=place)
+
+    def shows(world, rig, index, wanted, conditions, **_):
+        shown.append((conditions, world.state.ee.position.copy()))
+        return {'state': np.zeros(8, np.float32), 'labels': np.zeros((16, 8), np.float32)}
+
+    monkeypatch.setattr(dagger, 'capture', shows)
+    config = DaggerConfig(Path(), Path(), 'toy', 4, Capture(), steps=24)
+    dagger._episode(config, Mover(), world, rig, seed=2)
+    assert set(told) == {late.wording}
+    assert {id(conditions) for conditions, _ in shown} == {id(late)}
+    path = np.array([place for _, place in shown])
+    assert np.abs(path[3] - path[0]).max() < 1e-4
+    assert path[-1][0] - path[0][0] > 0.03
 
 
 def test_every_other_sentence_is_the_instruction_whoever_draws():
@@ -110,15 +198,21 @@ def test_every_other_sentence_is_the_instruction_whoever_draws():
     assert torch.equal(part, drawn[100:])
 
 
-def test_the_depth_of_frames_is_noisy_in_some(tmp_path):
-    """Among the frames of one scene, points are off, and not by the same."""
-    config = CollectConfig(tmp_path / 'plain', shard=12, rules=SceneRules(kept=1.0))
-    config = replace(config, capture=replace(config.capture, images=False, points=CLOUD))
-    collect_shard(config, 1)
-    collect_shard(replace(config, folder=tmp_path / 'noisy', variations=('depth-noise',)), 1)
-    plain, noisy = (load_frames(tmp_path / name) for name in ('plain', 'noisy'))
-    np.testing.assert_array_equal(plain['state'], noisy['state'])
-    assert not np.array_equal(plain['points'], noisy['points'])
+def test_the_depth_of_each_frame_is_off_in_its_own_way(world, rig, monkeypatch):
+    world.reset(4)
+    wanted = Capture(images=False, points=pct_config())
+
+    def cloud(conditions):
+        return capture(world, rig, 0, wanted, conditions)['points']
+
+    noisy = Conditions(depth=DepthNoise(0.002, 0.05, seed=7))
+    plain, first = cloud(STANDARD), cloud(noisy)
+    assert not np.array_equal(plain, first)
+    assert np.array_equal(first, cloud(noisy))
+    # The next frame of a scene in which nothing moves.
+    monkeypatch.setattr(TabletopWorld, 'time_sec', world.time_sec + 0.05)
+    assert np.array_equal(plain, cloud(STANDARD))
+    assert not np.array_equal(first, cloud(noisy))
 
 
 @pytest.mark.parametrize('kind', ['rt2', 'pct'])
@@ -137,6 +231,7 @@ def test_a_model_says_what_it_was_trained_on_and_up_training_goes_on_with_it(tmp
     options = DataOptions(tmp_path / 'work', tmp_path / 'models', held_out=2, processes=1)
     data = TabletopData(stored, network, options)
     learner = data.learner(network)
+    assert data.facts['dagger_frames'] == 4
     assert learner.words.shape[:2] == (len(TASKS), 1 + len(LEARNED['push']))
     assert data.losses(learner)(np.random.default_rng(0), 2)['loss'].isfinite()
     for folder in ('frames', 'dagger-0', 'held-out'):

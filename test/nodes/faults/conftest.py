@@ -10,6 +10,8 @@ from sara_ros.core.errors import describe
 from sara_ros.evaluation.fault_report import FaultRecord, stop_limit_ms, write_report
 
 PERIOD_MS = 50.0
+LAX_LIMIT_MS = 3000.0
+"""Longest time to stop on a machine that is busy with something else."""
 
 
 @pytest.fixture(scope='session')
@@ -27,8 +29,8 @@ def fault(records, request, tmp_path_factory):
     """
     Return a context manager around one fault, which yields what to note down about it.
 
-    Where a report is asked for, times are judged on leaving it: a machine that does other things
-    besides is late as well.
+    On leaving it the arm must have stopped. How soon, and whether a command was late, is judged
+    where a report is asked for: a machine that does other things besides is late as well.
     """
 
     @contextmanager
@@ -38,9 +40,10 @@ def fault(records, request, tmp_path_factory):
         try:
             yield outcome
             assert outcome.seen
-            if request.config.getoption('--faults-report'):
-                assert (outcome.time_to_stop_ms or 0.0) <= stop_limit_ms(PERIOD_MS)
-                assert not outcome.commands_lost
+            judged = request.config.getoption('--faults-report')
+            limit_ms = stop_limit_ms(PERIOD_MS) if judged else LAX_LIMIT_MS
+            assert (outcome.time_to_stop_ms or 0.0) <= limit_ms
+            assert not (judged and outcome.commands_lost)
             passed = True
         except BaseException as err:
             outcome.seen = f'{outcome.seen} {describe(err)}'.strip()

@@ -16,7 +16,7 @@ from nodes.faults.marks import some_always  # noqa: E402
 from nodes.host import DEACTIVATE, until  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 
-from sara_ros.evaluation.fault_report import periods_lost, stop_limit_ms  # noqa: E402
+from sara_ros.evaluation.fault_report import periods_lost  # noqa: E402
 from sara_ros.nodes import qos  # noqa: E402
 from sara_ros.nodes.ros_time import NS, to_ns, to_time  # noqa: E402
 
@@ -83,9 +83,6 @@ def test_a_model_that_fails(start, arm, fault, name, misbehave, reason, text):
         note(outcome, arm, result, policy.misbehaved_ns)
         assert result.termination_reason == reason
         assert text in result.message
-        if reason == 'no_fresh_chunk':
-            late_ms = (time.time_ns() - policy.misbehaved_ns) / 1e6  # SETTLE_SEC included
-            assert late_ms < 1000 * WATCHDOG_SEC + 600 + stop_limit_ms(50) + 300
 
 
 @pytest.mark.parametrize('way', some_always(['stop', 'deactivate', 'halt'], 'stop'))
@@ -162,10 +159,8 @@ def test_a_sensor_that_fails(start, station, arm, fault, name, change, dropped):
     ):
         relay.change = change
         result = client.result(handle)[1]
-        ended_ns = time.time_ns()
         note(outcome, arm, result, relay.changed_ns)
         assert result.termination_reason == 'no_fresh_observation'
-        assert (ended_ns - relay.changed_ns) / 1e6 < 1000 * WATCHDOG_SEC + stop_limit_ms(50) + 50
         assert dropped in client.drops or not dropped
 
 

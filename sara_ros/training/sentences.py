@@ -1,4 +1,4 @@
-"""What a learner is told: one of the sentences of each task."""
+"""The sentences that tell a learner what to do, and which of them it is told."""
 
 from __future__ import annotations
 
@@ -14,24 +14,30 @@ from sara_ros.policies.rt2_config import RT2Config
 from sara_ros.policies.words import Vocabulary
 from sara_ros.sim.tasks import INSTRUCTIONS
 
-Wordings = Sequence[Sequence[str]]
-"""The sentences of each of ``tasks.TASKS``, its instruction first; as many for each."""
+Sentences = Sequence[Sequence[str]]
+"""By the index of ``tasks.TASKS``: the task's instruction, then others; as many for each."""
 
-INSTRUCTED: Final[Wordings] = tuple((instruction,) for instruction in INSTRUCTIONS)
+INSTRUCTED: Final[Sentences] = tuple((instruction,) for instruction in INSTRUCTIONS)
 
 
-def encoded_wordings(config: RT2Config | PCTConfig, wordings: Wordings) -> Tensor:
+def encoded(config: RT2Config | PCTConfig, sentences: Sentences) -> Tensor:
     """Return ``(tasks, sentences, max_words)`` word indices."""
     vocabulary = Vocabulary(config.vocabulary, config.max_words)
     return torch.stack([
-        torch.stack([vocabulary.encode(text) for text in texts]) for texts in wordings
+        torch.stack([vocabulary.encode(text) for text in texts]) for texts in sentences
     ])  # fmt: skip
 
 
 def sample_words(
     words: Tensor, tasks: Tensor, rows: Sequence[int], rng: np.random.Generator
 ) -> Tensor:
-    """Return a sentence ``(B, I, max_words)`` for each of ``tasks``: every other the first."""
+    """
+    Return a sentence ``(B, I, max_words)`` for each task; half of them are the instruction.
+
+    :param words: what :func:`encoded` returns, ``(tasks, sentences, max_words)``.
+    :param tasks: indices ``(B, I)``.
+    :param rows: the ``B`` frames that they are about.
+    """
     count = words.shape[1]
     if count == 1:
         return words[tasks, 0]
