@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from rich.progress import Progress
@@ -13,8 +14,9 @@ from sara_ros.training.collect import CollectConfig, collect
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
 from sara_ros.training.frames import Frames, has_frames, join, load_frames
 from sara_ros.training.scenes import HELD_OUT_SEEDS
+from sara_ros.training.shards import claim_folder
 from sara_ros.training.tabletop import TabletopFrames
-from sara_ros.training.varied import variations_of
+from sara_ros.training.varied import variation_settings, variations_of
 from sara_ros.uptraining.data import DataOptions
 
 _SHARD: Final = 500
@@ -69,7 +71,7 @@ class FrameStore:
     def _collected(self, config: CollectConfig) -> Frames:
         if not has_frames(config.folder, config.frames, config.shard):
             collect(config, self.progress)
-        return load_frames(config.folder, config.frames)
+        return self._loaded(config.folder, config.frames)
 
     def _dagger(self, index: int, count: int, verbs: Sequence[str]) -> Frames:
         folder, shard = self.options.work / f'dagger-{index}', min(_SHARD, count)
@@ -80,6 +82,11 @@ class FrameStore:
                 variations=variations_of(self.training),
             )  # fmt: skip
             collect_dagger(config, self.progress)
+        return self._loaded(folder, count)
+
+    def _loaded(self, folder: Path, count: int) -> Frames:
+        # Frames may be there already, of a model that was trained on other scenes.
+        claim_folder(folder, variation_settings(variations_of(self.training)))
         return load_frames(folder, count)
 
     def _limited(self, count: int) -> int:

@@ -237,3 +237,9 @@ def test_a_model_says_what_it_was_trained_on_and_up_training_goes_on_with_it(tmp
     for folder in ('frames', 'dagger-0', 'held-out'):
         collected = json.loads((tmp_path / 'work' / folder / 'settings.json').read_text())
         assert collected['variations'] == list(ALL)
+    plain = {
+        name: each for name, each in stored.checkpoint.training.items() if name != 'variations'
+    }
+    other = replace(stored, checkpoint=replace(stored.checkpoint, training=plain))
+    with pytest.raises(ParameterError, match='frames of another collection: variations'):
+        TabletopData(other, network, options)
