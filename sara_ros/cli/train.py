@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sara_ros.core import ParameterError
 from sara_ros.evaluation.dataset.plan import DatasetOptions
 from sara_ros.policies import checkpoint as checkpoints
-from sara_ros.training.recipes import recipe_config
+from sara_ros.training.recipes import RECIPES, recipe_config
 from sara_ros.training.recorded import RecordedConfig, train_recorded
-from sara_ros.training.tabletop import train_tabletop
+from sara_ros.training.tabletop import TabletopConfig, train_tabletop
 
 _PLACES: Final = ('--models', '--work', '--threads')
 
@@ -63,13 +63,27 @@ def train(
         config = replace(config, recipe=replace(config.recipe, steps=steps))
     with progress_bar() as bar:
         if not isinstance(config, RecordedConfig):
-            return train_tabletop(config, bar)
+            return _after_its_parent(config, bar)
         recording = training_folder(data, config.work, bags, bar)
         # A data set that was made of bags holds just the cameras that were asked for.
         cameras = bags.cameras if recording == data[0] else ()
         folder = train_recorded(replace(config, recording=recording, cameras=cameras), bar)
     print(held_out_table(checkpoints.read(models_dir, name).checkpoint.metrics))
     return folder
+
+
+def _after_its_parent(config: TabletopConfig, bar: Progress) -> Path:
+    """Train; where the model that the run begins with is missing, train that one before."""
+    parent = config.warm_start
+    if parent in RECIPES and not (config.models_dir / parent).exists():
+        bar.console.print(f"'{config.model_id}' begins with '{parent}', which is trained first")
+        first = recipe_config(
+            parent, model_id=parent, models_dir=config.models_dir,
+            work=config.work.parent / parent, command=f'sara-ros train {parent}',
+        )  # fmt: skip
+        assert isinstance(first, TabletopConfig)
+        _after_its_parent(replace(first, threads=config.threads), bar)
+    return train_tabletop(config, bar)
 
 
 def held_out_table(metrics: Mapping[str, Any]) -> str:

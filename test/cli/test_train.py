@@ -1,5 +1,9 @@
 """What ``sara-ros train`` says at the end."""
 
+from pathlib import Path
+
+from sara_ros.cli import train
+from sara_ros.cli.main import main
 from sara_ros.cli.train import held_out_table
 
 
@@ -16,3 +20,25 @@ def test_held_out_error_beside_the_baselines():
         'copy state            0.0192',
         'copy previous action  0.0021',
     ]
+
+
+def test_a_model_that_another_begins_with_is_trained_first(tmp_path, monkeypatch, capsys):
+    """One command makes it all, once: the second run finds the first model."""
+    runs = []
+
+    def trained(config, bar):
+        runs.append(config)
+        (config.models_dir / config.model_id).mkdir(parents=True)
+        return config.models_dir / config.model_id
+
+    monkeypatch.setattr(train, 'train_tabletop', trained)
+    monkeypatch.chdir(tmp_path)
+    given = ['--models', 'models', '--threads', '1']
+    assert main(['train', 'rt2-tabletop-784', *given]) == 0
+    assert "begins with 'rt2-tabletop', which is trained first" in capsys.readouterr().out
+    assert [(run.model_id, run.work, run.threads) for run in runs] == [
+        (name, Path('out/train') / name, 1) for name in ('rt2-tabletop', 'rt2-tabletop-784')
+    ]
+    assert runs[0].command == 'sara-ros train rt2-tabletop'
+    assert main(['train', 'rt2-tabletop-varied', *given]) == 0
+    assert [run.model_id for run in runs[2:]] == ['rt2-tabletop-varied']
