@@ -225,7 +225,8 @@ STUDIES: Final[Mapping[str, Study]] = {
     ),
     'history': Study(
         'Frames of history',
-        'From nothing: 2000 steps and two DAgger rounds, a sixth of the shipped recipe.',
+        'From nothing: 2000 steps and two DAgger rounds, a sixth of the shipped recipe. Three '
+        'frames need every state of a scene: as many frames show fewer scenes.',
         'tokens',
         (
             trained('1 frame', 'rt2-tabletop', FROM_NOTHING),
