@@ -146,12 +146,15 @@ class _Fence:
     """
     Keeps the end effector in a box by the pose it reports.
 
-    A reported pose lags behind what was commanded, so the displacements on their way count as
-    done where they lead outwards and as not done where they lead inwards.
+    A reported pose lags behind what was commanded, by an unknown part of the lag. So each
+    displacement that may be on its way counts in full where it leads outwards and not at all
+    where it leads inwards, whatever the others do.
     """
 
     def __init__(self, box: WorkspaceBox) -> None:
-        self._box = box
+        # Poses, displacements and their sums are rounded to float32.
+        margin = 4 * np.spacing(np.float32(np.abs([box.low_m, box.high_m]).max()))
+        self._low_m, self._high_m = box.low_m + margin, box.high_m - margin
         self._lag_ns = int(box.lag_sec * NS)
         self._timeout_ns = int(box.pose_timeout_sec * NS)
         self._pose = (np.zeros(3, np.float32), 0)
@@ -174,9 +177,9 @@ class _Fence:
     def limit(self, displacement_m: FloatArray) -> FloatArray:
         """Return the part of a displacement that stays in the box; it never changes its sign."""
         position_m, pose_ns = self._pose
-        under_way = [each for at_ns, each in self._sent if at_ns > pose_ns - self._lag_ns]
-        expected_m = position_m + np.sum(under_way, axis=0) if under_way else position_m
-        above = self._box.high_m - np.maximum(position_m, expected_m)
-        below = self._box.low_m - np.minimum(position_m, expected_m)
+        sent = [each for at_ns, each in self._sent if at_ns > pose_ns - self._lag_ns]
+        under_way_m = np.reshape(sent, (-1, 3))
+        above = self._high_m - (position_m + np.maximum(under_way_m, 0).sum(axis=0))
+        below = self._low_m - (position_m + np.minimum(under_way_m, 0).sum(axis=0))
         kept: FloatArray = np.clip(displacement_m, np.minimum(below, 0), np.maximum(above, 0))
         return kept

@@ -1,7 +1,7 @@
 """The safety guard."""
 
 from core.fakes import FakeClock, action, action_spec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 import numpy as np
@@ -114,6 +114,34 @@ def test_the_workspace_stops_what_leads_out_and_never_pushes(position, wanted, s
     guard = fenced([position, 0.5, 0.5])
     assert guard.check(action(wanted))[1] == pytest.approx(sent, abs=1e-6)
     assert guard.counts() == ({'workspace': 1} if sent != wanted else {})
+
+
+@given(
+    st.lists(st.integers(-10, 10), min_size=1, max_size=30),
+    st.floats(0.05, 0.95), st.integers(0, 2),
+)  # fmt: skip
+@example(percents=[1, 0, -4, -10], start=0.125, lag=2)
+def test_late_poses_do_not_lead_out_of_the_workspace(percents, start, lag):
+    """
+    Nor does their rounding to float32.
+
+    The arm once left by 1e-8 m, and by 5 mm where a motion back from the edge was counted that
+    the pose already showed.
+    """
+    clock = FakeClock()
+    limits = SafetyLimits.of(action_spec(), workspace=BOX)
+    guard = SafetyGuard(action_spec(), limits, monotonic_ns=clock)
+    path = [np.array([start, 0.5, 0.5])]
+    times_ns = [clock()]
+    for percent in percents:
+        reported = max(0, len(path) - 1 - lag)
+        guard.saw_pose(path[reported].astype(np.float32), times_ns[reported])
+        safe = guard.check(action(percent / 100))
+        path.append(path[-1] + safe[1:4].astype(float))
+        clock.advance(0.05)
+        times_ns.append(clock())
+    assert (np.array(path) <= 1.0).all()
+    assert (np.array(path) >= 0.0).all()
 
 
 def test_commands_on_their_way_count_before_the_pose_shows_them():
