@@ -13,7 +13,7 @@ import sys
 from typing import Any, Final
 
 from sara_ros.cli.train import progress_bar
-from sara_ros.core import SaraError
+from sara_ros.core import ParameterError, SaraError
 from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.resources import package_folder
 from sara_ros.evaluation.act_time import act_times_ms
@@ -33,9 +33,16 @@ from sara_ros.evaluation.success_models import variant_of
 from sara_ros.evaluation.success_page import percent, points
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.rt2_config import RT2Config
+from sara_ros.sim.suites import STANDARD_SUITE, SUITES, Suite
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.recipes import RECIPES, recipe_config
-from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
+from sara_ros.training.tabletop import (
+    LEARNERS,
+    DaggerRound,
+    TabletopConfig,
+    learner_name,
+    train_tabletop,
+)
 from sara_ros.uptraining.pipeline import uptrain
 from sara_ros.uptraining.settings import UptrainConfig
 
@@ -48,7 +55,7 @@ ROUNDS: Final = 32
 _INTRODUCTION: Final = f"""# Ablations
 
 One run an arm: a difference between two arms holds for these weights, and another seed of the training may move it.
-All arms play held-out episodes of the standard suite, the same ones or the first of them; the difference is to the first arm, in points, on the episodes that both played, with Newcombe's 95 % interval.
+All arms play held-out episodes, the same ones or the first of them, of the standard suite where no other is named; the difference is to the first arm, in points, on the episodes that both played, with Newcombe's 95 % interval.
 Made by `.venv/bin/python benchmarks/{PAGE}.py`; source: [`{PAGE}.json`]({PAGE}.json)."""  # noqa: E501
 
 
@@ -74,9 +81,21 @@ class Places:
     held_out: int
 
     def bring(self, model_id: str) -> None:
-        """Copy a shipped model to those of the arms, unless it is one of them."""
-        if not (self.models / model_id).exists():
-            shutil.copytree(self.shipped / model_id, self.models / model_id)
+        """
+        Copy a shipped model, or a learner of a training, to those of the arms.
+
+        :raises ParameterError: when there is none.
+        """
+        if (self.models / model_id).exists():
+            return
+        for found in (self.shipped / model_id, *self.work.glob(f'*/{LEARNERS}/{model_id}')):
+            if found.exists():
+                shutil.copytree(found, self.models / model_id)
+                return
+        raise ParameterError(
+            f"no model '{model_id}' in {self.shipped} or among the learners below {self.work}; "
+            'train it first'
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +118,14 @@ class Study:
     Arms that differ by one choice; the first is what the others are compared with.
 
     :param sequence: what the column of the sequence length counts.
+    :param suite: what the arms play.
     """
 
     title: str
     method: str
     sequence: str
     arms: tuple[Arm, ...]
+    suite: Suite = STANDARD_SUITE
 
 
 def uptrained(policy: str, label: str, backend: str, name: str = '', **settings: Any) -> Arm:
@@ -143,11 +164,38 @@ def trained(label: str, model: str, changes: Mapping[str, Any], rounds: int = RO
     return Arm(label, name, make, rounds)
 
 
+def made(label: str, model_id: str) -> Arm:
+    """Return an arm that plays a model which is there already."""
+    return Arm(label, model_id, lambda places: places.bring(model_id), rounds=12)
+
+
+def steps(policy: str, *learners: int) -> Study:
+    """
+    Return the study of where the recipe of a policy stops improving.
+
+    :param learners: steps of DAgger rounds whose learners are played.
+    """
+    return Study(
+        f'Steps of the recipe `{policy}`',
+        'The harder suite, by a model that begins with the weights of the standard scenes: as its '
+        'DAgger rounds found it, at the end, and with the 600 steps more of the control.',
+        'tokens' if policy.startswith('rt2') else 'points',
+        (
+            made('0 steps', f'{policy}-standard'),
+            *(made(f'{step} steps', learner_name(policy, step)) for step in learners),
+            made('4000 steps', policy),
+            made('4600 steps', f'{policy}-softmax'),
+        ),
+        SUITES['harder'],
+    )
+
+
 def phases(policy: str) -> Study:
     """Return the study of what conversion, transfer and fine-tuning each give."""
     return Study(
         f'Phases of up-training: `{policy}` to `sara`',
-        'Transfer takes 200 steps, fine-tuning 600; the control is softmax with 600 steps more.',
+        f'From the weights of `{policy}`. Transfer takes 200 steps, fine-tuning 600; the control '
+        'is softmax with 600 steps more.',
         'tokens' if policy.startswith('rt2') else 'points',
         (
             uptrained(policy, 'softmax control', 'softmax'),
@@ -184,6 +232,8 @@ FROM_2048: Final[Mapping[str, Any]] = {
 STUDIES: Final[Mapping[str, Study]] = {
     'phases-rt2': phases('rt2-tabletop'),
     'phases-pct': phases('pct-tabletop'),
+    'steps-rt2': steps('rt2-tabletop', 2000),
+    'steps-pct': steps('pct-tabletop', 1000, 2000),
     'tokens': Study(
         'RT-2 with 784 tokens',
         '200 steps of transfer and 300 of fine-tuning, 16 frames each; as many for the control.',
@@ -225,20 +275,20 @@ STUDIES: Final[Mapping[str, Study]] = {
     ),
     'history': Study(
         'Frames of history',
-        'From nothing: 2000 steps and two DAgger rounds, a sixth of the shipped recipe. Three '
-        'frames need every state of a scene: as many frames show fewer scenes.',
+        'From nothing: 2000 steps and two DAgger rounds, a sixth of the recipe. Three frames '
+        'need every state of a scene: as many frames show fewer scenes.',
         'tokens',
         (
-            trained('1 frame', 'rt2-tabletop', FROM_NOTHING),
+            trained('1 frame', 'rt2-tabletop-standard', FROM_NOTHING),
             trained('3 frames, 0.15 s apart', 'rt2-tabletop-history', FROM_NOTHING),
         ),
     ),
     'coding': Study(
         'Coding of the action',
-        'From nothing: 2000 steps and two DAgger rounds, a sixth of the shipped recipe.',
+        'From nothing: 2000 steps and two DAgger rounds, a sixth of the recipe.',
         'tokens',
         (
-            trained('8 tokens of 256 bins', 'rt2-tabletop', FROM_NOTHING),
+            trained('8 tokens of 256 bins', 'rt2-tabletop-standard', FROM_NOTHING),
             trained('numbers as text (vector)', 'rt2-tabletop-vector', FROM_NOTHING),
         ),
     ),
@@ -253,7 +303,7 @@ def run(name: str, places: Places) -> dict[str, Any]:
         print(f'{name}: {arm.label}')
         arm.make(places)
         gc.collect()  # a run refers to itself, and to gigabytes of frames
-        row, successes = play(arm, places)
+        row, successes = play(arm, study.suite, places)
         if first:
             shared = sorted(first.keys() & successes.keys())
             difference, ends = paired_difference(
@@ -271,12 +321,14 @@ def run(name: str, places: Places) -> dict[str, Any]:
     return {'name': name, 'method': study.method, 'rows': rows, 'machine': machine}
 
 
-def play(arm: Arm, places: Places) -> tuple[dict[str, Any], dict[tuple[int, int], bool]]:
+def play(
+    arm: Arm, suite: Suite, places: Places
+) -> tuple[dict[str, Any], dict[tuple[int, int], bool]]:
     """Return the row of an arm, and its success by slot and seed."""
     variant = variant_of(places.models, arm.model_id)
     config = EvaluationConfig(
-        places.models, arm.model_id, episodes=min(places.rounds, arm.rounds),
-        first_seed=FIRST_SEED, sha256=variant.sha256,
+        places.models, arm.model_id, suite=suite,
+        episodes=min(places.rounds, arm.rounds), first_seed=FIRST_SEED, sha256=variant.sha256,
     )  # fmt: skip
     outcomes: list[Outcome] = []
     for _, some in measure([config], places.workers, places.store):

@@ -1,4 +1,4 @@
-"""The recipes of the shipped models and of their variants, by name."""
+"""The recipes of the shipped models, of what they begin with and of their variants, by name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def recipe_config(
         return RecordedConfig(model_id, data, models_dir, work, command=command)
     base = _rt2 if recipe.startswith('rt2') else _pct
     config = replace(base(model_id, models_dir, work), command=command)
-    return replace(config, **VARIANTS[recipe]()) if recipe in VARIANTS else config
+    return replace(config, **VARIANTS[recipe]())
 
 
 FINE: Final = ('push', 'place')
@@ -95,14 +95,14 @@ def _history() -> dict[str, Any]:
 
 def _fine() -> dict[str, Any]:
     """
-    Overlap the patches of a larger image: 768 + 16 tokens, begun from ``rt2-tabletop``.
+    Overlap the patches of a larger image: 768 + 16 tokens.
 
     It can do the tasks already: a short run makes it see with more tokens.
     """
     views = (View('front', 192, 256, 16, overlap=2), WRIST)
     return {
         **_network(tabletop_config('expectation'), views=views),
-        'warm_start': 'rt2-tabletop',
+        'warm_start': 'rt2-tabletop-standard',
         'frames': 8000,
         'recipe': Recipe(steps=1600, batch=16, learning_rate=5e-4),
         'exact_steps': 0,
@@ -110,9 +110,10 @@ def _fine() -> dict[str, Any]:
     }
 
 
-def _varied(**changes: Any) -> dict[str, Any]:
+def _varied(standard: str, **changes: Any) -> dict[str, Any]:
     """Go on from the model of the standard scenes in varied ones, in other words too."""
     return {
+        'warm_start': standard,
         'variations': tuple(VARIATIONS),
         'frames': 12_000,
         'rounds': (DaggerRound(1000, 4000), DaggerRound(2000, 4000, FINE)),
@@ -121,15 +122,13 @@ def _varied(**changes: Any) -> dict[str, Any]:
 
 
 def _rt2_varied() -> dict[str, Any]:
-    return _varied(
-        warm_start='rt2-tabletop', exact_steps=0, recipe=Recipe(steps=4000, learning_rate=7e-4)
-    )
+    recipe = Recipe(steps=4000, learning_rate=7e-4)
+    return _varied('rt2-tabletop-standard', recipe=recipe, exact_steps=0)
 
 
 def _pct_varied() -> dict[str, Any]:
-    return _varied(
-        warm_start='pct-tabletop', recipe=Recipe(steps=4000, batch=16, learning_rate=7e-4)
-    )
+    recipe = Recipe(steps=4000, batch=16, learning_rate=7e-4)
+    return _varied('pct-tabletop-standard', recipe=recipe)
 
 
 def _vector() -> dict[str, Any]:
@@ -160,21 +159,23 @@ def _grasp() -> dict[str, Any]:
 
 
 VARIANTS: Final[Mapping[str, Callable[[], dict[str, Any]]]] = {
+    'rt2-tabletop': _rt2_varied,
+    'pct-tabletop': _pct_varied,
+    'rt2-tabletop-standard': dict,
     'rt2-tabletop-history': _history,
     'rt2-tabletop-784': _fine,
-    'rt2-tabletop-varied': _rt2_varied,
     'rt2-tabletop-vector': _vector,
     'rt2-tabletop-chunk': _chunk,
+    'pct-tabletop-standard': dict,
     'pct-tabletop-800': _points(800, 0.019),
     'pct-tabletop-2048': _points(2048, 0.011),
     'pct-tabletop-4096': _points(4096, 0.007),
-    'pct-tabletop-varied': _pct_varied,
     'pct-tabletop-grouped': _grouped,
     'pct-tabletop-grasp': _grasp,
 }
-"""What differs from the recipe of the shipped model of the same kind, by name."""
+"""What differs from the recipe of the standard scenes of the same kind, by name."""
 
-RECIPES: Final = ('rt2-tabletop', 'pct-tabletop', 'rt2-g1', *VARIANTS)
+RECIPES: Final = (*VARIANTS, 'rt2-g1')
 
 
 __all__ = ['RECIPES', 'VARIANTS', 'recipe_config']

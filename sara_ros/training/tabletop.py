@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.progress import Progress
@@ -102,6 +102,15 @@ class TabletopConfig:
         return replace(network, vocabulary=words)
 
 
+LEARNERS: Final = 'learners'
+"""Folder of the models that DAgger rounds began with."""
+
+
+def learner_name(model_id: str, at_step: int) -> str:
+    """Return the name of the learner of a DAgger round."""
+    return f'{model_id}-step-{at_step}'
+
+
 def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> Path:
     """
     Train as ``config`` says and return the model folder.
@@ -115,7 +124,7 @@ def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> 
         optimiser = run.clone(until=stop.at_step if stop else None)
         if stop is not None:
             run.dagger(round_index, stop, optimiser)
-    folder = run.save(optimiser, config.models_dir)
+    folder = run.save(optimiser, config.models_dir, config.model_id)
     finish_record(config.work, folder.name)
     return folder
 
@@ -200,12 +209,13 @@ class _Run:
         folder = self.config.work / f'dagger-{index}'
         # The learner of a round that is complete is gone: training has gone on since.
         if not has_frames(folder, stop.frames, self.config.shard):
-            learners = self.config.work / 'learner'
-            self.save(optimiser, learners)
+            learners = self.config.work / LEARNERS
+            name = learner_name(self.config.model_id, stop.at_step)
+            self.save(optimiser, learners, name)
             learner = DaggerConfig(
                 folder,
                 learners,
-                self.config.model_id,
+                name,
                 stop.frames,
                 self._capture,
                 self.config.processes,
@@ -221,7 +231,7 @@ class _Run:
             name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]
         }
 
-    def save(self, optimiser: Optimiser, models_dir: Path) -> Path:
+    def save(self, optimiser: Optimiser, models_dir: Path, model_id: str) -> Path:
         """Write the averaged weights as a checkpoint."""
         prefix = 'network.'
         tensors = {
@@ -230,7 +240,7 @@ class _Run:
             if name.startswith(prefix)
         }
         checkpoint = Checkpoint(
-            spec=spec_of(self.config),
+            spec=replace(spec_of(self.config), model_id=model_id),
             parent=self._parent,
             model=self.learner.network.config.to_dict(),
             training=_training(self.config, optimiser),

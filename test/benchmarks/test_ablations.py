@@ -9,6 +9,8 @@ from types import ModuleType
 import pytest
 from uptraining.toys import write_frames, write_model
 
+from sara_ros.core import ParameterError
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = 'ablations'
 
@@ -44,6 +46,18 @@ def test_arms_play_the_same_episodes(docs: Path):
     assert gap == pytest.approx(second['success'] - first['success'])
     assert second['sequence'] == 32
     assert '| a step | 32 |' in (docs / 'ablations.md').read_text()
+
+
+def test_learners_of_a_training_are_found(script: ModuleType, tmp_path: Path):
+    """By name, among those of all trainings; a model that is not there is named."""
+    write_model(tmp_path / 'work/run/learners', 'rt2', model_id='toy-step-4')
+    places = script.Places(
+        tmp_path / 'shipped', tmp_path / 'models', tmp_path / 'work', None, 1, 1, 1, 1
+    )
+    places.bring('toy-step-4')
+    assert script.sequence_of(places.models, 'toy-step-4') > 0
+    with pytest.raises(ParameterError, match=r"no model 'toy-step-5' in .*; train it first"):
+        places.bring('toy-step-5')
 
 
 def test_studies_have_distinct_models(script: ModuleType):

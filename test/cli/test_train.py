@@ -34,11 +34,12 @@ def test_a_model_that_another_begins_with_is_trained_first(tmp_path, monkeypatch
     monkeypatch.setattr(train, 'train_tabletop', trained)
     monkeypatch.chdir(tmp_path)
     given = ['--models', 'models', '--threads', '1']
-    assert main(['train', 'rt2-tabletop-784', *given]) == 0
-    assert "begins with 'rt2-tabletop', which is trained first" in capsys.readouterr().out
+    assert main(['train', 'rt2-tabletop', *given]) == 0
+    said = "'rt2-tabletop' begins with 'rt2-tabletop-standard', which is trained first"
+    assert said in capsys.readouterr().out
     assert [(run.model_id, run.work, run.threads) for run in runs] == [
-        (name, Path('out/train') / name, 1) for name in ('rt2-tabletop', 'rt2-tabletop-784')
+        (name, Path('out/train') / name, 1) for name in ('rt2-tabletop-standard', 'rt2-tabletop')
     ]
-    assert runs[0].command == 'sara-ros train rt2-tabletop'
-    assert main(['train', 'rt2-tabletop-varied', *given]) == 0
-    assert [run.model_id for run in runs[2:]] == ['rt2-tabletop-varied']
+    assert runs[0].command == 'sara-ros train rt2-tabletop-standard'
+    assert main(['train', 'rt2-tabletop-784', *given]) == 0
+    assert [run.model_id for run in runs[2:]] == ['rt2-tabletop-784']

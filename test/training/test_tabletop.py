@@ -16,7 +16,13 @@ from sara_ros.training.pct_tabletop import pct_config
 from sara_ros.training.recipes import recipe_config
 from sara_ros.training.rt2_tabletop import RT2Learner, sample_tasks
 from sara_ros.training.scenes import draw_task
-from sara_ros.training.tabletop import DaggerRound, TabletopConfig, train_tabletop
+from sara_ros.training.tabletop import (
+    LEARNERS,
+    DaggerRound,
+    TabletopConfig,
+    learner_name,
+    train_tabletop,
+)
 
 
 def test_capture_agrees_with_itself():
@@ -84,6 +90,8 @@ def test_trains(tmp_path, kind, monkeypatch):
     assert exact == ([True, False, False] if kind == 'rt2' else [])
     tried = load_frames(tmp_path / 'work' / 'dagger-0')['task']
     assert {TASKS[task].verb for task in tried} == {'push'}
+    learner = verify(tmp_path / 'work' / LEARNERS, learner_name('toy', 1))
+    assert learner.weights['sha256'] != verify(tmp_path / 'models', 'toy').weights['sha256']
     policy = load_policy(tmp_path / 'models', 'toy')
     warm_up(policy)
     assert (tmp_path / 'work' / 'record.json').exists()

@@ -316,8 +316,7 @@ def test_recipes_of_variants(tmp_path, recipe):
     """Each names a network that builds, whose spec fits, and frames that can be drawn."""
     config = recipe_config(recipe, model_id=recipe, models_dir=tmp_path, work=tmp_path)
     base = recipe_config(
-        'rt2-tabletop' if config.kind == 'rt2' else 'pct-tabletop', model_id='a',
-        models_dir=tmp_path, work=tmp_path,
+        f'{config.kind}-tabletop-standard', model_id='a', models_dir=tmp_path, work=tmp_path,
     )  # fmt: skip
     assert config.recipe == base.recipe or config.warm_start
     learner = learner_of(config.architecture)
