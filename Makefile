@@ -8,7 +8,7 @@ unexport PYTHONPATH PYTHONHOME AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX
 unexport LD_LIBRARY_PATH ROS_DISTRO ROS_VERSION RMW_IMPLEMENTATION
 
 .DEFAULT_GOAL := help
-.PHONY: help env shell demo demo-real demo-swap bench-attention test test-faults soak docs lint format clean
+.PHONY: help env shell demo demo-real demo-swap bench-attention test test-faults test-cluster soak docs lint format clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,14 @@ test: env lint  ## lint, then the whole test suite
 
 test-faults: env  ## break everything on purpose, over ROS 2; report in out/faults
 	@$(VENV)/pytest test/nodes/faults -m '' --timeout 300 --faults-report out/faults
+
+test-cluster: env out/ray  ## replays on a Ray cluster of this machine; Ray goes into out/ray
+	@PYTHONPATH=out/ray $(VENV)/pytest test/cli/test_replay.py -k cluster
+
+out/ray:
+	@rm -rf $@.part
+	@$(VENV)/python -m pip install --quiet --target $@.part -c requirements/constraints.txt -r requirements/ray.txt
+	@mv $@.part $@
 
 soak: env  ## a policy moves the arm at 20 Hz for 30 minutes; figures in out/soak
 	@$(VENV)/sara-ros soak --minutes 30

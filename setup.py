@@ -49,6 +49,7 @@ setup(
             'policy = sara_ros.nodes.start:policy',
             'model_manager = sara_ros.nodes.start:model_manager',
             'simulator = sara_ros.nodes.start:simulator',
+            'player = sara_ros.nodes.start:player',
             'bag_player = sara_ros.nodes.start:bag_player',
             'arm_driver = sara_ros.nodes.start:arm_driver',
             'joint_driver = sara_ros.nodes.start:joint_driver',

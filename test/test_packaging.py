@@ -55,7 +55,7 @@ def test_entry_points_exist(setup_arguments):
     scripts = setup_arguments['entry_points']['console_scripts']
     targets = dict(line.split(' = ') for line in scripts)
     assert set(targets) == {
-        'sara-ros', 'policy', 'model_manager', 'simulator', 'bag_player',
+        'sara-ros', 'policy', 'model_manager', 'simulator', 'player', 'bag_player',
         'arm_driver', 'joint_driver', 'twist_repeater', 'gripper', 'gazebo_scene',
     }  # fmt: skip
     for target in targets.values():
@@ -63,6 +63,16 @@ def test_entry_points_exist(setup_arguments):
         spec = importlib.util.find_spec(module)
         assert spec is not None, f'{module} is missing'
         assert f'def {function}(' in Path(spec.origin).read_text(), target
+
+
+def test_every_node_that_is_documented_can_be_started(setup_arguments):
+    """There was no executable of the player."""
+    names = re.findall(
+        r'^## `(\w+)`$', (ROOT / 'docs/reference/nodes.md').read_text(), re.MULTILINE
+    )
+    scripts = setup_arguments['entry_points']['console_scripts']
+    assert 'policy' in names
+    assert set(names) <= {line.split(' = ')[0] for line in scripts}
 
 
 def test_everything_a_node_reads_is_installed(setup_arguments):
@@ -110,6 +120,18 @@ def test_no_index_is_named():
     """A clone must install from whatever index its owner uses."""
     for path in (ROOT / 'requirements').iterdir():
         assert not re.search(r'(?i)index-url|find-links|https?:', path.read_text()), path
+
+
+def test_a_workspace_installs_what_rosdep_does_not():
+    """Of the pins, those of the Python of Jazzy's Ubuntu."""
+    text = (ROOT / 'CONTRIBUTING.md').read_text()
+    named = set(re.findall(r'(?<= )[\w-]+==[\w.]+', text))
+    pins = {line.split(';')[0].strip() for line in requirements('runtime.txt')}
+    assert named <= pins
+    keys = set(re.findall(r'>python3-(\w+)<', (ROOT / 'package.xml').read_text()))
+    by_rosdep = {'pillow': 'pil', 'opencv-python-headless': 'opencv', 'PyYAML': 'yaml'}
+    left = {pin.split('==')[0] for pin in pins} - {pin.split('==')[0] for pin in named}
+    assert {by_rosdep.get(name, name) for name in left} <= keys
 
 
 def test_table_of_dependencies_is_complete():

@@ -14,15 +14,16 @@ from sara_ros.policies.loading import verify
 
 def show_models(models_dir: Path) -> bool:
     """Print a table of the models below ``models_dir`` and return whether all are good."""
-    table = Table('model', 'kind', 'attention', 'rate', 'observations', 'weights', 'verified')
-    entries = list_models(models_dir)
-    good = True
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in ('model', 'kind', 'attention', 'rate', 'weights'):
+        table.add_column(name, no_wrap=True)
+    table.add_column('sees')
+    entries, broken = list_models(models_dir), []
     for entry in entries:
         try:
             stored = verify(models_dir, entry.model_id)
         except SaraError as err:
-            good = False
-            table.add_row(entry.model_id, *[''] * 5, f'[red]{err}')
+            broken.append(str(err))
             continue
         spec = stored.checkpoint.spec
         table.add_row(
@@ -30,10 +31,15 @@ def show_models(models_dir: Path) -> bool:
             spec.kind,
             str(spec.attention.get('backend', '')),
             f'{spec.action.rate_hz:g} Hz',
-            ', '.join(need.name for need in spec.observations),
             f'{stored.weights["size_bytes"] / 1e6:.1f} MB',
-            '[green]yes',
+            ', '.join(need.name for need in spec.observations),
         )
     console = Console()
-    console.print(table if entries else f'{models_dir} holds no models')
-    return good
+    if not entries:
+        console.print(f'{models_dir} holds no models')
+        return True
+    console.print(table)
+    for text in broken:
+        console.print(text, style='red', markup=False)
+    console.print(f'{len(entries) - len(broken)} of {len(entries)} models verified')
+    return not broken

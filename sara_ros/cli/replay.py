@@ -14,21 +14,24 @@ from rich.table import Column, Table
 
 from sara_ros.cli.replay_options import check_options
 from sara_ros.cli.train import progress_bar
-from sara_ros.core import ParameterError
+from sara_ros.core import ParameterError, SaraError
 from sara_ros.core.errors import describe
 from sara_ros.evaluation.files import write_json
 from sara_ros.evaluation.formatting import number
 from sara_ros.evaluation.replay.contender import Contender, needs_of
 from sara_ros.evaluation.replay.html import write_page
 from sara_ros.evaluation.replay.job import Job, JobResult
-from sara_ros.evaluation.replay.many import Processes, Workers, run_jobs
+from sara_ros.evaluation.replay.many import Failure, Processes, Workers, run_jobs
 from sara_ros.evaluation.replay.mapping import ReplayMap
-from sara_ros.evaluation.replay.places import places_of
+from sara_ros.evaluation.replay.messages import BagError, name_of
+from sara_ros.evaluation.replay.places import Place, places_of
+from sara_ros.evaluation.replay.remarks import dropped
 from sara_ros.evaluation.replay.replay import ReplaySettings
 from sara_ros.evaluation.replay.report import report_of, shortcomings
 from sara_ros.evaluation.replay.scores import BASELINES
 
 PIPE_COLUMNS: Final = 160
+Compare = Callable[[Job, JobResult], dict[str, Any]]
 
 
 def run_replay(options: argparse.Namespace, models_dir: Path, command: str) -> int:
@@ -38,20 +41,37 @@ def run_replay(options: argparse.Namespace, models_dir: Path, command: str) -> i
     :raises SaraError: naming the recording or option that cannot be used.
     """
     check_options(options)
-    jobs = _jobs(options, models_dir)
-    results = run_jobs(jobs, workers=_workers(options, len(jobs)), progress=progress_bar())
-    live = _live(jobs, results) if options.live else []
-    report = report_of(results, command=command, live=live)
+    compare = _live_comparison() if options.live else None
+    places, failures = _places(options)
+    jobs = _jobs(options, places, models_dir)
+    outcomes = run_jobs(jobs, workers=_workers(options, len(jobs)), progress=progress_bar())
+    failures += [each for each in outcomes if isinstance(each, Failure)]
+    if len(options.bags) == len(jobs) == len(failures) == 1:
+        raise BagError(failures[0].reason)
+    pairs = zip(jobs, outcomes, strict=True)
+    done = [(job, each) for job, each in pairs if isinstance(each, JobResult)]
+    live = _live(compare, done, failures) if compare is not None else []
+    results = [result for _, result in done]
+    if results:
+        report = report_of(results, command=command, live=live, failures=failures)
+        _hand_out(options, report, results)
+        missed = shortcomings(report, max_error=options.max_error, max_p95_ms=options.max_p95_ms)
+    else:
+        missed = [each.text() for each in failures]
+    for text in missed:
+        print(f'sara-ros replay: {text}', file=sys.stderr)
+    return 1 if missed else 0
+
+
+def _hand_out(
+    options: argparse.Namespace, report: Mapping[str, Any], results: Sequence[JobResult]
+) -> None:
     _print(report)
     if options.json is not None:
         _write('--json', options.json, lambda path: write_json(path, report))
     if options.html is not None:
         pages = [result.page for result in results]
         _write('--html', options.html, lambda path: write_page(report, pages, path))
-    missed = shortcomings(report, max_error=options.max_error, max_p95_ms=options.max_p95_ms)
-    for text in missed:
-        print(f'sara-ros replay: {text}', file=sys.stderr)
-    return 1 if missed else 0
 
 
 def _write(option: str, path: Path, write: Callable[[Path], None]) -> None:
@@ -81,7 +101,20 @@ def _workers(options: argparse.Namespace, jobs: int) -> Workers | None:
     return Processes(options.workers) if min(options.workers, jobs) > 1 else None
 
 
-def _jobs(options: argparse.Namespace, models_dir: Path) -> list[Job]:
+def _places(options: argparse.Namespace) -> tuple[list[Place], list[Failure]]:
+    """Return every recording, and the folders of which none can be told."""
+    places, failures = [], []
+    for bag in options.bags:
+        try:
+            places += places_of(bag, options.episodes)
+        except BagError as err:
+            if len(options.bags) == 1:
+                raise
+            failures.append(Failure(name_of(bag), '', str(err)))
+    return places, failures
+
+
+def _jobs(options: argparse.Namespace, places: Sequence[Place], models_dir: Path) -> list[Job]:
     known = ReplayMap.read(options.map) if options.map is not None else ReplayMap()
     known = known.with_topics(options.topic)
     if options.instruction:
@@ -89,8 +122,7 @@ def _jobs(options: argparse.Namespace, models_dir: Path) -> list[Job]:
     contenders = [Contender.parse(text) for text in (options.model, *options.against)]
     _check_names(known, contenders, models_dir)
     settings = ReplaySettings(known, options.latency_ms)
-    places = [place for bag in options.bags for place in places_of(bag, options.episodes)]
-    _unique('recordings', [f'{place.path.resolve().name} {place.episode}' for place in places])
+    _unique('recordings', [place.name for place in places])
     _unique('models', [contender.name for contender in contenders])
     return [
         Job(
@@ -109,8 +141,8 @@ def _unique(what: str, names: Sequence[str]) -> None:
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise ParameterError(
-            f"two {what} are called '{twice[0].removesuffix(' None')}', and a report could not "
-            'tell them apart; replay one after the other, or rename one'
+            f"two {what} are called '{twice[0]}', and a report could not tell them apart; replay "
+            'one after the other, or rename one'
         )
 
 
@@ -119,12 +151,25 @@ def _frames(options: argparse.Namespace, recordings: int) -> int:
     return max(8, 320 // recordings) if options.html is not None else 0
 
 
-def _live(jobs: Sequence[Job], results: Sequence[JobResult]) -> list[dict[str, Any]]:
+def _live_comparison() -> Compare:
     try:
         from sara_ros.cli.replay_live import compare_live
     except ImportError as err:
         raise ParameterError(f'--live needs ROS 2, which is not installed: {err}') from err
-    return [compare_live(job, result) for job, result in zip(jobs, results, strict=True)]
+    return compare_live
+
+
+def _live(
+    compare: Compare, done: Sequence[tuple[Job, JobResult]], failures: list[Failure]
+) -> list[dict[str, Any]]:
+    """Compare each result; what fails is added to ``failures``."""
+    found = []
+    for job, result in done:
+        try:
+            found.append(compare(job, result))
+        except SaraError as err:
+            failures.append(Failure(job.place.name, job.contender.name, f'--live: {err}'))
+    return found
 
 
 def _print(report: Mapping[str, Any]) -> None:
@@ -162,12 +207,14 @@ def _remarks(report: Mapping[str, Any]) -> list[str]:
             f"{bag['name']}: topic '{each['name']}' skipped: {each['problem']}"
             for each in bag['skipped']
         ]
+        if drops := dropped(result):
+            lines.append(f'{bag["name"]}, {result["model"]["name"]}: dropped: {drops}')
         lines += [*result['remarks'], *result['problems']]
     for each in report['live']:
         lines.append(
-            f'{each["bag"]}, {each["model"]}, live: {each["equal"]} actions equal to the last '
-            f'bit, {each["different"]} different, {each["only_bag_time"]} only in bag time, '
-            f'{each["only_live"]} only live'
+            f'{each["bag"]}, {each["model"]}, live, chunks before queue and guard: '
+            f'{each["equal"]} actions equal to the last bit, {each["different"]} different, '
+            f'{each["only_bag_time"]} only in bag time, {each["only_live"]} only live'
         )
         lines += [f'{each["bag"]}, live: {note}' for note in each['notes']]
     return [*dict.fromkeys(lines), report['statement']]

@@ -15,8 +15,15 @@ from std_srvs.srv import Trigger
 from sara_ros.cli.children import Children
 from sara_ros.core import ParameterError
 from sara_ros.core.ros_domains import claim_domain
+from sara_ros.evaluation.replay.contender import load
+from sara_ros.evaluation.replay.examination import Examiner
 from sara_ros.evaluation.replay.job import Job, JobResult
-from sara_ros.evaluation.replay.live_comparison import compare_chunks
+from sara_ros.evaluation.replay.live_comparison import (
+    Chunks,
+    compare_chunks,
+    judge,
+    unequal_stamps,
+)
 from sara_ros.nodes import qos
 from sara_ros.nodes.bag_player import SHIFT
 from sara_ros.nodes.graph_client import GraphClient
@@ -58,10 +65,31 @@ def compare_live(job: Job, result: JobResult) -> dict[str, Any]:
                 run = _LiveRun(client)
                 live = run.play(result.instructions[0], span_sec)
     compared = compare_chunks(result.chunks, live)
+    notes, unexplained = _judged(job, result, live)
+    compared['notes'][1:1] = notes
     dropped = run.dropped()
     if dropped and compared['only_bag_time']:
         compared['notes'].append(f'dropped by the live policy: {dropped}')
-    return {'bag': result.report['bag']['name'], 'model': job.contender.name, **compared}
+    return {
+        'bag': result.report['bag']['name'],
+        'model': job.contender.name,
+        **compared,
+        'unexplained': unexplained,
+    }
+
+
+def _judged(job: Job, result: JobResult, live: Chunks) -> tuple[list[str], list[str]]:
+    """Return what timing explains of the differences, and what nothing does."""
+    unequal = unequal_stamps(result.chunks, live)
+    if not unequal:
+        return [], []
+    policy = load(job.models_dir, job.contender, job.device, job.threads)
+    examiner = Examiner(
+        policy, job.place.open(), result.topics, result.instructions[0],
+        job.settings.known.static_transforms,
+    )  # fmt: skip
+    examined = examiner.examine(live, result.seen, unequal)
+    return judge(result.chunks, live, result.seen, examined, policy.spec, result.topics)
 
 
 class _LiveRun:

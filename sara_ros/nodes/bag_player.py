@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from itertools import chain
 from pathlib import Path
@@ -15,9 +15,11 @@ from std_msgs.msg import String
 
 from sara_ros.core import ParameterError
 from sara_ros.core.errors import describe
+from sara_ros.core.listing import listed
 from sara_ros.decoding.observations import MESSAGE_TYPES
 from sara_ros.evaluation.replay.messages import BagError, BagMessage, Source, at
 from sara_ros.evaluation.replay.places import Place
+from sara_ros.evaluation.replay.recorded_commands import commands_in
 from sara_ros.evaluation.replay.ros2_messages import serialised
 from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
@@ -32,7 +34,8 @@ PARAMETERS: Final = (
     ParameterSpec('autoplay', False, 'Play once somebody listens, without being asked.',
                   read_only=True),
     ParameterSpec('topics', [''], 'Topics to play; empty: those of types that policies observe, '
-                  'so that no recorded command moves a robot.', read_only=True),
+                  'without those that hold recorded actions or are called after commands.',
+                  read_only=True),
     ParameterSpec('instruction', '', 'Published on policy/instruction when playing begins; '
                   'empty: nothing.', read_only=True),
 )  # fmt: skip
@@ -68,7 +71,7 @@ class BagPlayerNode(PlaybackNode):
         place = Place(Path(value(self, 'bag')), episode if episode >= 0 else None)
         source = place.open()
         self._types = {topic.name: topic.type for topic in source.topics if not topic.problem}
-        wanted = _wanted(source, self._types, value(self, 'topics'))
+        wanted = self._wanted(source)
         self._outputs = {
             topic: self.create_publisher(
                 _message_class(self._types[topic]), topic.lstrip('/'), qos.SENSOR
@@ -114,6 +117,34 @@ class BagPlayerNode(PlaybackNode):
         """Return what was added to every stamp."""
         return {SHIFT: str(self._shift_ns)}
 
+    def _wanted(self, source: Source) -> list[str]:
+        chosen = [topic for topic in value(self, 'topics') if topic]
+        missing = [topic for topic in chosen if topic not in self._types]
+        if missing:
+            raise ParameterError(
+                f"parameter 'topics': {source.name} has no '{missing[0]}' to play"
+            )
+        wanted = chosen or self._sensors(source)
+        if not wanted:
+            raise ParameterError(
+                f'{source.name} has no topic that policies observe; name those to play in '
+                f"parameter 'topics', of {', '.join(self._types) or 'none'}"
+            )
+        return wanted
+
+    def _sensors(self, source: Source) -> list[str]:
+        """Return what no robot obeys, and log what else there is."""
+        commands = [topic for topic in commands_in(source) if topic in self._types]
+        rest = {topic: kind for topic, kind in self._types.items() if topic not in commands}
+        played = [topic for topic, kind in rest.items() if kind in OBSERVED]
+        unseen = [topic for topic in rest if topic not in played]
+        kinds = {'played': played, 'left out as commands': commands, 'not observed': unseen}
+        told = [f'{kind}: {listed(topics, 20)}' for kind, topics in kinds.items() if topics]
+        self.get_logger().info(
+            f"{source.name}: {'; '.join(told)}; parameter 'topics' names those to play instead"
+        )
+        return played
+
     def _heard(self) -> bool:
         """
         Wait a while for somebody to listen to every topic; False once playing has to stop.
@@ -149,20 +180,6 @@ class BagPlayerNode(PlaybackNode):
             where = f"topic '{message.topic}' at {at(message.log_ns)}"
             self.get_logger().warning(f'{where} is left out: {describe(err)}')
             return None
-
-
-def _wanted(source: Source, types: Mapping[str, str], topics: Sequence[str]) -> list[str]:
-    chosen = [topic for topic in topics if topic]
-    missing = [topic for topic in chosen if topic not in types]
-    if missing:
-        raise ParameterError(f"parameter 'topics': {source.name} has no '{missing[0]}' to play")
-    wanted = chosen or [topic for topic, kind in types.items() if kind in OBSERVED]
-    if not wanted:
-        raise ParameterError(
-            f'{source.name} has no topic that policies observe; name those to play in parameter '
-            f"'topics', of {', '.join(types) or 'none'}"
-        )
-    return wanted
 
 
 def _message_class(kind: str) -> Any:

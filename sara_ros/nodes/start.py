@@ -40,6 +40,11 @@ def simulator() -> int:
     return _run('simulator')
 
 
+def player() -> int:
+    """Run the player of recordings."""
+    return _run('player')
+
+
 def bag_player() -> int:
     """Run the bag player."""
     return _run('bag_player')

@@ -75,10 +75,23 @@ class LeRobotRecording:
         self._tasks = self._layout.tasks()
 
     def names(self, feature: str) -> tuple[str, ...]:
-        """Return the dimension names of ``observation.state`` or ``action``."""
-        names = self._features[feature]['names']
+        """
+        Return the dimension names of ``observation.state`` or ``action``.
+
+        :raises ParameterError: when ``meta`` does not name every dimension.
+        """
+        path = self.root / 'meta' / 'info.json'
+        item = self._features.get(feature)
+        if not isinstance(item, dict):
+            raise ParameterError(f"{path} describes no '{feature}'")
+        names = item.get('names')
         names = list(names.values()) if isinstance(names, dict) else names
+        if not isinstance(names, list) or not names:
+            raise ParameterError(f"{path} names no dimensions of '{feature}'; name them there")
         flat = names[0] if len(names) == 1 and isinstance(names[0], list) else names
+        size = int(item['shape'][0])
+        if len(flat) != size:
+            raise ParameterError(f"{path} names {len(flat)} of {size} dimensions of '{feature}'")
         return tuple(str(name) for name in flat)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from uptraining.toys import write_model
 
 from sara_ros.cli.main import main
 
@@ -35,7 +36,22 @@ def test_models_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / 'broken').mkdir()
     (tmp_path / 'broken' / 'policy.json').write_text('{')
     assert main(['models', '--models', str(tmp_path)]) == 1
-    assert 'broken' in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert 'broken' in said
+    assert '0 of 1 models verified' in said
+
+
+def test_models_are_named_in_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a narrow terminal too: the names are what other commands take."""
+    monkeypatch.setenv('COLUMNS', '80')
+    name = 'rt2-tabletop-window+linear'
+    write_model(tmp_path, 'rt2', name)
+    assert main(['models', '--models', str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert name in said
+    assert '1 of 1 models verified' in said
 
 
 def test_evaluating_an_absent_model_fails_clearly(

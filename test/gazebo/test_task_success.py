@@ -38,10 +38,21 @@ DRIVER = {
 TASKS = ('reach the red block', 'lift the green block')
 
 
+LAUNCH = ('ros2', 'launch', 'sara_ros', 'gazebo.launch.py')
+
+
+@contextmanager
+def expert(context, space):
+    """Run the policy that the launch file for Gazebo has of its own."""
+    with Host(context, PolicyNode, namespace=space, model='scripted_expert') as policy:
+        policy.on_executor(lambda: bring_up(policy.node))
+        yield
+
+
 @contextmanager
 def embedded(context, space):
     """Run the embedded simulator."""
-    with Host(context, SimulatorNode, namespace=space):
+    with Host(context, SimulatorNode, namespace=space), expert(context, space):
         yield
 
 
@@ -56,17 +67,17 @@ def stand_in(context, space):
 
         stack.enter_context(Host(context, ArmDriverNode, namespace=space, **DRIVER))
         stack.enter_context(Host(context, scene, namespace=space))
+        stack.enter_context(expert(context, space))
         yield
 
 
 @contextmanager
-def gazebo(context, space):
-    """Run Gazebo itself."""
-    if shutil.which('gz') is None or shutil.which('ros2') is None:
-        pytest.skip('needs Gazebo (gz) and a sourced ROS installation (ros2)')
-    command = ['ros2', 'launch', 'sara_ros', 'gazebo.launch.py', 'headless:=true',
-               'autostart:=false', f'namespace:={space.strip("/")}']  # fmt: skip
-    process = subprocess.Popen(command, start_new_session=True)
+def gazebo(_, space):
+    """Run Gazebo itself; the launch file brings the policy up."""
+    if why := why_not_gazebo():
+        pytest.skip(why)
+    arguments = ['headless:=true', 'model:=scripted_expert', f'namespace:={space.strip("/")}']
+    process = subprocess.Popen([*LAUNCH, *arguments], start_new_session=True)
     try:
         yield
     finally:
@@ -74,15 +85,28 @@ def gazebo(context, space):
         process.wait(30)
 
 
+def why_not_gazebo():
+    """Return why Gazebo cannot be launched here; empty where it can."""
+    missing = [name for name in ('gz', 'ros2') if shutil.which(name) is None]
+    if missing:
+        return f'needs Gazebo (gz) and a sourced ROS installation (ros2); no {missing[0]}'
+    try:
+        # In the environment of `make test` a ros2 may be found that finds no ROS.
+        done = subprocess.run(
+            [*LAUNCH, '--show-args'], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as err:
+        return f'ros2 does not work here: {err}'
+    said = (done.stderr or done.stdout).strip().splitlines() or ['']
+    return f'ros2 does not work here: {said[-1]}' if done.returncode else ''
+
+
 @pytest.fixture(scope='module', params=[embedded, stand_in, gazebo], ids=lambda run: run.__name__)
 def simulated(request, context, station):
     """Run a simulator and the scripted expert, and have the station work in their namespace."""
-    station.namespace = f'/{request.param.__name__}'
-    with request.param(context, station.namespace), Host(
-        context, PolicyNode, namespace=station.namespace, model='scripted_expert',
-        use_sim_time=request.param is gazebo,
-    ) as policy:  # fmt: skip
-        policy.on_executor(lambda: bring_up(policy.node))
+    space = f'/{request.param.__name__}'
+    with request.param(context, space):
+        station.namespace = space
         client = station.policy()
         client.wait(lambda status: status.observations_received > 5)
         yield client
@@ -130,6 +154,22 @@ def test_objects_are_moved_through_the_bridge(context, station, space):
     (request,) = requests
     assert (request.entity.name, request.entity.type) == ('red', 2)
     assert request.pose.position.y == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ('script', 'why'),
+    [
+        ('#!/bin/sh\necho "No module named \'ros2cli\'" >&2\nexit 1\n', "named 'ros2cli'"),
+        ('#!/nowhere/python\n', 'No such file'),
+    ],
+)
+def test_a_ros2_that_finds_no_ros_is_a_reason_to_skip(tmp_path, monkeypatch, script, why):
+    """It was an error of the tests that take the fixture."""
+    for name, text in (('gz', '#!/bin/sh\n'), ('ros2', script)):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv('PATH', str(tmp_path))
+    assert why in why_not_gazebo()
 
 
 def test_a_missing_bridge_is_named(context, monkeypatch):

@@ -12,6 +12,7 @@ from setuptools import find_packages
 from sara_ros.core import ParameterError
 from sara_ros.core.resources import package_folder
 from sara_ros.launching import BAG_PLAYER, MODEL_MANAGER, POLICY, SIMULATOR, USUAL
+from sara_ros.launching.gazebo import ARM_DRIVER, GAZEBO_SCENE
 
 ROOT = Path(__file__).parents[2]
 FILES = {path.name: runpy.run_path(str(path)) for path in sorted(ROOT.glob('launch/*.launch.py'))}
@@ -20,7 +21,7 @@ ASKED_FOR = {
     'params_file', 'namespace', 'use_sim_time', 'autostart', 'log_level',
     'model', 'attention_backend', 'device',
 }  # fmt: skip
-PROGRAMS = (POLICY, MODEL_MANAGER, SIMULATOR, BAG_PLAYER)
+PROGRAMS = (POLICY, MODEL_MANAGER, SIMULATOR, BAG_PLAYER, ARM_DRIVER, GAZEBO_SCENE)
 TEXTS = [ROOT / 'README.md', ROOT / 'CONTRIBUTING.md', *sorted(ROOT.glob('docs/**/*.md'))]
 COMMANDS = [
     (path.name, line)
@@ -37,7 +38,7 @@ def by_name(arguments):
 
 
 def test_every_way_to_start_has_a_file():
-    ways = {'bringup', 'rt2', 'pct', 'simulation', 'replay'}
+    ways = {'bringup', 'rt2', 'pct', 'simulation', 'replay', 'gazebo'}
     assert {f'{way}.launch.py' for way in ways} <= set(STACKS)
     assert all(names['generate_launch_description'].__doc__ for names in FILES.values())
 

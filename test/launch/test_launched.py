@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from evaluation.replay.bags import arm_messages, write_bag
+from evaluation.replay.bags import ACTION, JOINT_STATE, MAKER, MS, POSE, START_NS, write_bag
 import pytest
 
 pytest.importorskip('launch.actions', reason='launch comes with a ROS installation')
@@ -18,6 +18,13 @@ pytest.importorskip('rclpy')
 from launch.launch_description_sources import (
     get_launch_description_from_python_launch_file,
 )
+from nodes.host import Station, until
+from rclpy.serialization import serialize_message
+
+from sara_ros.nodes import qos
+from sara_ros.nodes.state_codec import encode_objects
+from sara_ros.sim.scene import BASE_FRAME, FINGER_JOINT, OBJECTS
+from sara_ros_msgs.msg import EndEffectorAction
 
 HERE = Path(__file__).parent
 FILES = sorted(HERE.parents[1].glob('launch/*.launch.py'))
@@ -88,7 +95,7 @@ def test_two_stacks_in_their_namespaces():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('ros_domain')
-def test_a_bag_that_is_not_there_ends_everything_with_a_message():
+def test_a_bag_that_is_not_there_ends_everything_with_a_message(run_launch):
     done = run_launch('replay.launch.py', 'bag:=/nowhere')
     said = done.communicate(timeout=120)[0]
     assert '/nowhere does not exist' in said
@@ -98,7 +105,7 @@ def test_a_bag_that_is_not_there_ends_everything_with_a_message():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures('ros_domain')
-def test_an_argument_that_cannot_be_read_starts_nothing():
+def test_an_argument_that_cannot_be_read_starts_nothing(run_launch):
     done = run_launch('simulation.launch.py', 'seed:=many')
     said = done.communicate(timeout=60)[0]
     assert 'launch argument seed:=many: give a whole number' in said
@@ -107,33 +114,37 @@ def test_an_argument_that_cannot_be_read_starts_nothing():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures('ros_domain')
-def test_ctrl_c_ends_a_replay_cleanly(tmp_path):
-    bag = write_bag(tmp_path / 'arm', arm_messages(200))
-    process = run_launch('replay.launch.py', f'bag:={bag}', 'model:=scripted_expert')
-    assert any('serving' in line for line in iter(process.stdout.readline, ''))
-    process.send_signal(signal.SIGINT)
+def test_a_policy_acts_on_a_replay_and_ctrl_c_ends_it_cleanly(tmp_path, ros_context, run_launch):
+    """The commands are the policy's, not those in the bag."""
+    bag = write_bag(tmp_path / 'reach', reach_messages(400))
+    process = run_launch(
+        'replay.launch.py', f'bag:={bag}', 'model:=scripted_expert',
+        'instruction:=reach the red block',
+    )  # fmt: skip
+    with Station(ros_context) as station:
+        actions = station.collect(EndEffectorAction, 'policy/action', qos.SENSOR)
+        assert any('serving' in line for line in iter(process.stdout.readline, ''))
+        until(lambda: sum(not each.hold for each in actions) > 3, 'actions')
+    # A terminal tells every process of the launch, and launch counts on it.
+    os.killpg(process.pid, signal.SIGINT)
     said = process.communicate(timeout=60)[0]
     assert process.returncode == 0, said
     assert 'Traceback' not in said
     assert said.count('process has finished cleanly') == 3
+    assert {each.model_id for each in actions} == {'scripted_expert'}
 
 
-def run_launch(name, *arguments):
-    """Return what ``ros2 launch sara_ros NAME ARGUMENTS`` runs."""
-    code = (
-        'import sys\n'
-        'from launch import LaunchDescription, LaunchService\n'
-        'from launch.actions import IncludeLaunchDescription\n'
-        'path, *arguments = sys.argv[1:]\n'
-        'pairs = [each.split(":=", 1) for each in arguments]\n'
-        'service = LaunchService(argv=arguments)\n'
-        'included = IncludeLaunchDescription(path, launch_arguments=pairs)\n'
-        'service.include_launch_description(LaunchDescription([included]))\n'
-        'sys.exit(service.run())\n'
-    )
-    path = HERE.parents[1] / 'launch' / name
-    return subprocess.Popen(
-        [sys.executable, '-c', code, str(path), *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+def reach_messages(count):
+    """Return what the scripted expert needs at 20 Hz, and actions of another policy."""
+    poses = [(0.4, 0.1 * row - 0.2, 0.02, 0, 0, 0, 1) for row in range(len(OBJECTS))]
+    for row in range(count):
+        stamp_ns = START_NS + row * 50 * MS
+        told = {'stamp_ns': stamp_ns, 'frame_id': BASE_FRAME}
+        objects = serialize_message(encode_objects(OBJECTS, poses, **told))
+        for topic, kind, message in (
+            ('/policy/action', ACTION, MAKER.action(stamp_ns, 0.1)),
+            ('/ee_pose', POSE, MAKER.pose(stamp_ns, (0.4, 0.1, 0.3), (1, 0, 0, 0))),
+            ('/joint_states', JOINT_STATE, MAKER.joints(stamp_ns, [0.04], [FINGER_JOINT])),
+            ('/objects', 'sara_ros_msgs/msg/ObjectStates', objects),
+        ):
+            yield topic, kind, stamp_ns + 5 * MS, message

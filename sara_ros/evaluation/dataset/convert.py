@@ -110,7 +110,10 @@ def convert(
 def _opened(path: Path) -> Source:
     if is_lerobot(path):
         raise ParameterError(f'{path.name} is a LeRobot folder already; name bags')
-    return Bag(path)
+    bag = Bag(path)
+    if bag.unread:
+        raise BagError(f'{bag.unread}; `mcap recover` writes a file of what comes before')
+    return bag
 
 
 def _converted(source: Source, plan: Plan, writer: DatasetWriter, watch: Watch) -> BagResult:

@@ -24,11 +24,20 @@ PACKAGES: Final = {
     'safetensors': 'safetensors',
     'open3d': 'open3d-cpu',
     'cv2': 'opencv-python-headless',
-    'mujoco': 'mujoco',
+    'PIL': 'pillow',
+    'av': 'av',
+    'pyarrow': 'pyarrow',
     'rosbags': 'rosbags',
+    'mcap': 'mcap',
+    'mujoco': 'mujoco',
+    'mink': 'mink',
+    'daqp': 'daqp',
+    'matplotlib': 'matplotlib',
     'yaml': 'PyYAML',
+    'psutil': 'psutil',
+    'rich': 'rich',
 }
-"""Modules and the distributions that provide them."""
+"""Modules and the distributions that provide them; training and conversion take more."""
 REPAIR: Final = 'run `make env` in the repository'
 DRIVER_VERSION: Final = Path('/proc/driver/nvidia/version')
 RENDER: Final = """

@@ -22,7 +22,7 @@ from sara_ros.evaluation.replay.message_types import (
     reader_of,
     ros2_name,
 )
-from sara_ros.evaluation.replay.messages import BagError, BagMessage, Topic, at
+from sara_ros.evaluation.replay.messages import BagError, BagMessage, Topic, at, name_of
 
 
 class Bag:
@@ -43,13 +43,14 @@ class Bag:
 
         :raises BagError: when the bag cannot be opened.
         """
-        self.name = path.name
+        self.name = name_of(path)
         self.notes: list[str] = []
         self._path = path
         self._files, notes = files_of(path)
         self.notes += notes
         self.kind = 'ROS 1 bag' if self._files[0].suffix == '.bag' else 'rosbag2'
         self._readers: dict[tuple[str, str], Reader] = {}
+        self._unread: dict[Path, str] = {}
         try:
             self.topics = self._read_topics()
         except BagError as err:
@@ -59,9 +60,15 @@ class Bag:
             self._files = storage_files(path)
             self.topics = self._read_topics()
 
+    @property
+    def unread(self) -> str:
+        """Where its files break off; see :class:`Source`."""
+        return '; '.join(f'{self.name}: {text}' for text in self._unread.values() if text)
+
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
         """Yield the messages of ``topics``; see :class:`Source`."""
-        last = 'before the first message'
+        last, done = 'before the first message', 0
+        total = sum(each.count for each in self.topics if each.name in topics)
         with ExitStack() as stack:
             streams = [self._stream(each, topics) for each in self._open(stack)]
             merged = merge(*streams, key=lambda item: item[1])
@@ -69,11 +76,14 @@ class Bag:
                 try:
                     item = next(merged, None)
                 except Exception as err:  # a broken file may raise anything
-                    raise BagError(f'{self.name}: broken {last}: {describe(err)}') from err
+                    raise BagError(
+                        f'{self.name}: broken {last}, {total - done} of {total} messages unread: '
+                        f'{describe(err)}'
+                    ) from err
                 if item is None:
                     return
                 connection, log_ns, data = item
-                last = f"after topic '{connection.topic}' at {at(log_ns)}"
+                last, done = f"after topic '{connection.topic}' at {at(log_ns)}", done + 1
                 yield self._message(connection, log_ns, data)
 
     def _read_topics(self) -> tuple[Topic, ...]:
@@ -111,17 +121,22 @@ class Bag:
                 self._note(
                     f'{path.name} has no end: its recorder was killed or a copy not finished'
                 )
-                return stack.enter_context(CutOffReader(path))
+                return self._cut_off(stack, path)
             ros1 = path.suffix == '.bag'
             return stack.enter_context(Ros1Reader(path) if ros1 else Ros2Reader(path))
         except Exception as err:  # a broken file may raise anything
             if is_mcap(path):
                 self._note(f'{path.name} is read without its index: {describe(err)}')
-                return stack.enter_context(CutOffReader(path))
+                return self._cut_off(stack, path)
             mending = MENDING.get(path.suffix, '')
             raise BagError(
                 f'{self._named(path)} cannot be opened: {describe(err)}{mending}'
             ) from err
+
+    def _cut_off(self, stack: ExitStack, path: Path) -> CutOffReader:
+        reader = stack.enter_context(CutOffReader(path))
+        self._unread[path] = reader.unread
+        return reader
 
     def _named(self, path: Path) -> str:
         return self.name if path.name == self.name else f'{self.name}: {path.name}'

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 import os
 from secrets import token_hex
 import socket
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sara_ros.core import ParameterError
 from sara_ros.core.errors import describe
 from sara_ros.evaluation.replay.job import Job
-from sara_ros.evaluation.replay.many import Outcomes, attempt
+from sara_ros.evaluation.replay.many import Outcome, Outcomes, attempt
 from sara_ros.evaluation.replay.messages import BagError
 
 LOCAL: Final = 'local'
@@ -61,9 +61,15 @@ class RayCluster:
             try:
                 while places:
                     (done,), _ = ray.wait(list(places))
-                    yield places.pop(done), ray.get(done)
+                    yield places.pop(done), self._outcome(done)
             except ray.exceptions.RayError as err:
-                raise BagError(f'Ray {self._address} lost a replay: {describe(err)}') from err
+                raise BagError(f'Ray {self._address} is lost: {describe(err)}') from err
+
+    def _outcome(self, done: Any) -> Outcome:
+        try:
+            return cast('Outcome', self._ray.get(done))
+        except self._ray.exceptions.RayError as err:
+            return f'Ray {self._address} lost this replay: {describe(err)}'
 
     @contextmanager
     def _joined(self) -> Iterator[None]:

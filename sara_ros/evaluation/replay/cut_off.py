@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
+import struct
 from types import TracebackType
 from typing import Any, BinaryIO, Final
 
-from mcap.records import Channel, Message, Schema
-from mcap.stream_reader import StreamReader
+from mcap.opcode import Opcode
+from mcap.records import Channel, Chunk, DataEnd, Message, Schema
+from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.interfaces import (
     Connection,
     ConnectionExtRosbag2,
     MessageDefinition,
     MessageDefinitionFormat,
 )
+
+from sara_ros.evaluation.replay.messages import at
 
 MAGIC: Final = b'\x89MCAP0\r\n'
 _FORMATS: Final = {
@@ -25,6 +29,9 @@ _FORMATS: Final = {
     'ros2idl': MessageDefinitionFormat.IDL,
     'omgidl': MessageDefinitionFormat.IDL,
 }
+_HEAD: Final = struct.Struct('<BQ')
+"""What a record begins with: its kind, and its length without this."""
+_WITH_MESSAGES: Final = (Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE, Opcode.CHUNK)
 
 
 def is_mcap(path: Path) -> bool:
@@ -45,21 +52,36 @@ def is_cut_off(path: Path) -> bool:
 
 
 class CutOffReader:
-    """Reads what is complete, in file order; offers what a replay uses of a rosbags reader."""
+    """
+    Reads what is complete, in file order; offers what a replay uses of a rosbags reader.
+
+    ``unread`` says after which message how much is left that cannot be read. It is empty where
+    only the index is missing or damaged.
+    """
 
     def __init__(self, path: Path) -> None:
         """Remember ``path``; ``with`` reads the list of topics, once through the file."""
         self._path = path
         self.connections: list[Connection] = []
+        self.unread = ''
 
     def __enter__(self) -> CutOffReader:
         """Count the messages of every channel."""
         channels: dict[int, Connection] = {}
         counts: Counter[int] = Counter()
-        for channel, schema, _ in self._messages():
-            counts[channel.id] += 1
-            if channel.id not in channels:
-                channels[channel.id] = self._connection(channel, schema)
+        last = 'before the first message'
+        with self._path.open('rb') as file:
+            records = _Records(file)
+            for channel, schema, message in _messages(records):
+                counts[channel.id] += 1
+                last = f"after topic '{channel.topic}' at {at(int(message.log_time))}"
+                if channel.id not in channels:
+                    channels[channel.id] = self._connection(channel, schema)
+            left = records.left(size := self._path.stat().st_size)
+        if left:
+            self.unread = (
+                f'broken {last}: {left} of {size} bytes of {self._path.name} cannot be read'
+            )
         self.connections = [each._replace(msgcount=counts[key]) for key, each in channels.items()]
         return self
 
@@ -76,9 +98,10 @@ class CutOffReader:
     ) -> Iterator[tuple[Connection, int, bytes]]:
         """Yield connection, time of recording and bytes."""
         wanted = {each.id: each for each in connections}
-        for channel, _, message in self._messages():
-            if channel.id in wanted:
-                yield wanted[channel.id], int(message.log_time), message.data
+        with self._path.open('rb') as file:
+            for channel, _, message in _messages(_Records(file)):
+                if channel.id in wanted:
+                    yield wanted[channel.id], int(message.log_time), message.data
 
     def _connection(self, channel: Channel, schema: Schema | None) -> Connection:
         form = _FORMATS.get(schema.encoding if schema else '', MessageDefinitionFormat.NONE)
@@ -94,20 +117,44 @@ class CutOffReader:
             owner=self,
         )
 
-    def _messages(self) -> Iterator[tuple[Channel, Schema | None, Message]]:
-        schemas: dict[int, Schema] = {}
-        channels: dict[int, Channel] = {}
-        with self._path.open('rb') as file:
-            for record in _records(file):
-                if isinstance(record, Schema):
-                    schemas[record.id] = record
-                elif isinstance(record, Channel):
-                    channels[record.id] = record
-                elif isinstance(record, Message) and record.channel_id in channels:
-                    channel = channels[record.channel_id]
-                    yield channel, schemas.get(channel.schema_id), record
+
+class _Records:
+    """The records of a file, chunks taken apart, as far as they are whole."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._read = 0
+        self._ended = False
+
+    def __iter__(self) -> Iterator[Any]:
+        with suppress(Exception):  # the last record is cut in two and may fail in any way
+            for record in StreamReader(self._file, emit_chunks=True).records:
+                chunk = isinstance(record, Chunk)
+                yield from breakup_chunk(record, validate_crc=True) if chunk else [record]
+                self._ended |= isinstance(record, DataEnd)
+                self._read = self._file.tell()
+
+    def left(self, size: int) -> int:
+        """Return how many of ``size`` bytes come after the last whole record, but for an index."""
+        self._file.seek(self._read)
+        head = self._file.read(_HEAD.size)
+        if self._ended or not head:
+            return 0
+        if head[0] in set(Opcode) - set(_WITH_MESSAGES):
+            length = _HEAD.unpack(head)[1] if len(head) == _HEAD.size else 0
+            if len(head) < _HEAD.size or size - self._read - _HEAD.size <= length <= size:
+                return 0
+        return size - self._read
 
 
-def _records(file: BinaryIO) -> Iterator[Any]:
-    with suppress(Exception):  # the last record is cut in two and may fail in any way
-        yield from StreamReader(file).records
+def _messages(records: _Records) -> Iterator[tuple[Channel, Schema | None, Message]]:
+    schemas: dict[int, Schema] = {}
+    channels: dict[int, Channel] = {}
+    for record in records:
+        if isinstance(record, Schema):
+            schemas[record.id] = record
+        elif isinstance(record, Channel):
+            channels[record.id] = record
+        elif isinstance(record, Message) and record.channel_id in channels:
+            channel = channels[record.channel_id]
+            yield channel, schemas.get(channel.schema_id), record

@@ -15,8 +15,9 @@ from sara_ros.evaluation.markup import Html, badge, data_uri, table, tag
 from sara_ros.evaluation.page import card, page, percentile_cells, picture
 from sara_ros.evaluation.plots import DARK, LIGHT
 from sara_ros.evaluation.replay.error_plot import error_png
+from sara_ros.evaluation.replay.many import Failure
 from sara_ros.evaluation.replay.page_data import PageData
-from sara_ros.evaluation.replay.remarks import idle
+from sara_ros.evaluation.replay.remarks import dropped, idle
 from sara_ros.evaluation.replay.report import Report
 from sara_ros.evaluation.replay.scores import BASELINES
 
@@ -37,7 +38,7 @@ def write_page(report: Report, pages: Sequence[PageData], path: Path) -> None:
     text = page(
         TITLE,
         _header(report),
-        *_remarks(results),
+        *_remarks(report),
         card('Error', _errors(results), tag('p', BASELINES_ARE, class_='dim'), _plots(results)),
         card('Every moment', _scrubber(), _data(pages)),
         card('Commands', _commands(results)),
@@ -62,9 +63,9 @@ def _header(report: Report) -> Html:
     )
 
 
-def _remarks(results: Sequence[Mapping[str, Any]]) -> list[Html]:
-    lines = []
-    for result in results:
+def _remarks(report: Report) -> list[Html]:
+    lines = [f'no result: {Failure(**each).text()}' for each in report['failures']]
+    for result in report['results']:
         where = f'{result["bag"]["name"]}, {result["model"]["name"]}'
         lines += [result['bag']['broken']] if result['bag']['broken'] else []
         lines += [f'{where}: {idle(result)}', *result['problems']] if idle(result) else []
@@ -181,9 +182,10 @@ def _live(live: Sequence[Mapping[str, Any]]) -> Html:
          each['only_bag_time'], each['only_live'])
         for each in live
     ]  # fmt: skip
-    notes = [tag('p', f'{each["bag"]}: {text}') for each in live for text in each['notes']]
-    return tag('div', table('Actions by the observation behind them', heads, rows, numbers=4),
-               *notes)  # fmt: skip
+    notes = [tag('p', f'{each["bag"]}: {text}') for each in live
+             for text in (*each['unexplained'], *each['notes'])]  # fmt: skip
+    caption = 'Actions of chunks, before queue and guard, by the observation behind them'
+    return tag('div', table(caption, heads, rows, numbers=4), *notes)
 
 
 def _bag(result: Mapping[str, Any]) -> Html:
@@ -194,12 +196,11 @@ def _bag(result: Mapping[str, Any]) -> Html:
         *((each['name'], each['type'], f'skipped: {each["problem"]}', each['count'])
           for each in bag['skipped']),
     ]  # fmt: skip
-    counts = [*result['dropped'].items()]
-    dropped = ', '.join(f'{count} {reason}' for reason, count in counts) or 'none'
     runs = ', '.join(f'{count} {reason}' for reason, count in result['runs'].items()) or 'none'
     lines = [
         f'instruction: {", ".join(result["instructions"])}',
-        f'observations: {result["observations"]}; dropped: {dropped}; runs ended: {runs}',
+        f'observations: {result["observations"]}; runs ended: {runs}',
+        f'dropped: {dropped(result) or "none"}',
         *bag['notes'],
         *result['problems'],
     ]

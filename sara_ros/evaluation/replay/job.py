@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from sara_ros.core import ParameterError, Policy
 from sara_ros.core.errors import describe
 from sara_ros.decoding.stamps import NS
 from sara_ros.evaluation.replay.contender import Contender, facts_of, load
-from sara_ros.evaluation.replay.lerobot_source import mean_action
+from sara_ros.evaluation.replay.messages import Source
 from sara_ros.evaluation.replay.page_data import PageData, page_data
 from sara_ros.evaluation.replay.places import Place
 from sara_ros.evaluation.replay.predictions import write_predictions
 from sara_ros.evaluation.replay.remarks import remarks_of
 from sara_ros.evaluation.replay.replay import Replayed, ReplaySettings, Watch, replay
 from sara_ros.evaluation.replay.scores import scores_of
+from sara_ros.evaluation.replay.training_mean import TrainingMean, training_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class JobResult:
     :param instructions: what the runs followed; from ``instruction_topic`` where that is named.
     :param topics: topic by the name of the observation.
     :param chunks: values ``(horizon, dimensions)`` by the stamp of the observation behind them.
+    :param seen: stamp of each observation by its name, by the same stamp.
     """
 
     report: dict[str, Any]
@@ -57,6 +60,7 @@ class JobResult:
     instruction_topic: str = ''
     topics: dict[str, str] = field(default_factory=dict)
     chunks: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    seen: dict[int, dict[str, int]] = field(default_factory=dict)
 
 
 def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
@@ -67,16 +71,27 @@ def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
     """
     source = job.place.open()
     policy = load(job.models_dir, job.contender, job.device, job.threads)
+    return play(job, source, policy, watch)
+
+
+def play(
+    job: Job, source: Source, policy: Policy, watch: Watch = lambda done, total: None
+) -> JobResult:
+    """Do what :func:`run_job` does, with a recording that is open and a policy that is loaded."""
     mean = _training_mean(job, policy)
     replayed = replay(source, policy, job.settings, watch)
+    scores = scores_of(replayed, job.rate_hz or policy.spec.action.rate_hz, mean.given)
+    remarks = remarks_of(replayed)
+    if mean.remark and scores['error']['compared']:
+        remarks.append(f'{source.name}: {mean.remark}')
     report = {
         'bag': _bag(replayed),
         'model': facts_of(policy, job.contender),
         'instructions': list(replayed.instructions),
         'latency_ms': job.settings.latency_ms,
-        **scores_of(replayed, job.rate_hz or policy.spec.action.rate_hz, mean),
+        **scores,
         'problems': [each.text(source.name) for each in replayed.trace.problems],
-        'remarks': remarks_of(replayed),
+        'remarks': remarks,
     }
     if job.mcap is not None:
         path = job.mcap / f'{source.name}.{job.contender.name}.mcap'
@@ -93,26 +108,18 @@ def run_job(job: Job, watch: Watch = lambda done, total: None) -> JobResult:
         replayed.instruction_topic,
         replayed.topics,
         dict(zip(trace.chunk_stamps_ns, trace.chunks, strict=True)),
+        trace.seen,
     )
 
 
-def _training_mean(job: Job, policy: Policy) -> tuple[str, NDArray[np.float64]] | None:
-    given = job.settings.known.training_mean
-    names = policy.spec.action.names
-    if given:
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise ParameterError(f"training_mean: the policy has no dimension '{unknown[0]}'")
-        return 'the map', np.array([given.get(name, np.nan) for name in names])
-    from sara_ros.policies import checkpoint as checkpoints
+def _training_mean(job: Job, policy: Policy) -> TrainingMean:
+    training: Mapping[str, Any] = {}
+    if policy.spec.learned:
+        from sara_ros.policies import checkpoint as checkpoints
 
-    if job.place.episode is None or not policy.spec.learned:
-        return None
-    training = checkpoints.read(job.models_dir, job.contender.model_id).checkpoint.training
-    if training.get('recording') != job.place.path.name:
-        return None
-    mean = mean_action(job.place.path, [int(each) for each in training.get('episodes', ())])
-    return 'the training episodes that are here', mean
+        checkpoint = checkpoints.read(job.models_dir, job.contender.model_id).checkpoint
+        training = checkpoint.training
+    return training_mean(job.place, policy.spec, training, job.settings.known.training_mean)
 
 
 def _bag(replayed: Replayed) -> dict[str, Any]:
@@ -135,5 +142,5 @@ def _bag(replayed: Replayed) -> dict[str, Any]:
             for each in source.topics if each.problem
         ],
         'notes': list(source.notes),
-        'broken': replayed.broken,
+        'broken': replayed.broken or source.unread,
     }  # fmt: skip

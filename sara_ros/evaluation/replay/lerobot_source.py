@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from sara_ros.core.errors import describe
 from sara_ros.decoding.stamps import NS
-from sara_ros.evaluation.replay.messages import ACTION, BagError, BagMessage, Topic, at
+from sara_ros.evaluation.replay.messages import ACTION, BagError, BagMessage, Topic, at, name_of
 from sara_ros.evaluation.replay.robot_messages import Image, JointState
 from sara_ros.training.lerobot import LeRobotRecording
 from sara_ros.training.recorded_targets import targets_of
@@ -33,6 +33,7 @@ class LeRobotSource:
 
     kind = 'LeRobot episode'
     notes: Sequence[str] = ()
+    unread = ''
 
     def __init__(self, folder: Path, index: int) -> None:
         """
@@ -41,14 +42,14 @@ class LeRobotSource:
         :raises BagError: when the folder or the episode is not complete.
         """
         self.folder = folder
-        self.name = f'{folder.name}#{index}'
+        self.name = f'{name_of(folder)}#{index}'
         try:
             self._recording = LeRobotRecording(folder)
+            names = [self._recording.names(each) for each in ('observation.state', 'action')]
             self._episode = self._recording.episode(index)
         except Exception as err:  # a parquet file may be broken in any way
             raise BagError(f'{self.name}: {describe(err)}') from err
         self.instruction = self._episode.instruction
-        names = (self._recording.names(each) for each in ('observation.state', 'action'))
         self.action_kind = targets_of(*names).kind
         count = len(self._episode.actions)
         self.topics = (
@@ -117,20 +118,12 @@ def episodes_of(folder: Path, chosen: Sequence[int] = ()) -> list[int]:
     try:
         found = LeRobotRecording(folder).indices()
     except Exception as err:  # JSON and parquet files may be broken in any way
-        raise BagError(f'{folder.name}: {describe(err)}') from err
+        raise BagError(f'{name_of(folder)}: {describe(err)}') from err
     missing = [index for index in chosen if index not in found]
     if missing:
         known = ', '.join(map(str, found))
-        raise BagError(f'{folder.name}: episode {missing[0]} is not there; it holds {known}')
+        raise BagError(f'{name_of(folder)}: episode {missing[0]} is not there; it holds {known}')
     return list(chosen) or found
-
-
-def mean_action(folder: Path, episodes: Sequence[int]) -> NDArray[np.float64]:
-    """Return the mean recorded action of ``episodes``, shape ``(dimensions,)``."""
-    recording = LeRobotRecording(folder)
-    there = set(recording.indices())
-    rows = [recording.episode(index).actions for index in episodes if index in there]
-    return np.asarray(np.concatenate(rows).mean(axis=0), np.float64)
 
 
 def _given(message: object) -> object:

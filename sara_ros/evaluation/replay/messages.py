@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from sara_ros.core import ObservationError, SaraError
@@ -80,6 +81,15 @@ class Source(Protocol):
         """What is wrong with the recording as a whole."""
         ...
 
+    @property
+    def unread(self) -> str:
+        """
+        Where the recording breaks off, and how much of it cannot be read; empty if it is whole.
+
+        It is known from the beginning, and :meth:`messages` then ends there without an error.
+        """
+        ...
+
     def messages(self, topics: Collection[str]) -> Iterator[BagMessage]:
         """
         Yield the messages of ``topics`` by the time of recording.
@@ -87,6 +97,11 @@ class Source(Protocol):
         :raises BagError: where the recording breaks off, naming the last message before.
         """
         ...
+
+
+def name_of(path: Path) -> str:
+    """Return what a recording is called, also where its path is a dot."""
+    return path.resolve().name or str(path)
 
 
 def plausible(instant_ns: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from sara_ros.core import ParameterError
 from sara_ros.evaluation.replay.bag import Bag
 from sara_ros.evaluation.replay.lerobot_source import LeRobotSource, episodes_of, is_lerobot
-from sara_ros.evaluation.replay.messages import Source
+from sara_ros.evaluation.replay.messages import Source, name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,11 @@ class Place:
 
     path: Path
     episode: int | None = None
+
+    @property
+    def name(self) -> str:
+        """What the recording is called."""
+        return name_of(self.path) + ('' if self.episode is None else f'#{self.episode}')
 
     def open(self) -> Source:
         """
@@ -40,5 +45,7 @@ def places_of(path: Path, episodes: Sequence[int] = ()) -> list[Place]:
     if is_lerobot(path):
         return [Place(path, index) for index in episodes_of(path, episodes)]
     if episodes:
-        raise ParameterError(f'{path.name} has no episodes; --episodes goes with LeRobot folders')
+        raise ParameterError(
+            f'{name_of(path)} has no episodes; --episodes goes with LeRobot folders'
+        )
     return [Place(path)]

@@ -23,6 +23,15 @@ def remarks_of(replayed: Replayed) -> list[str]:
     return [one_line(f'{replayed.source.name}: {text}') for text in _remarks(replayed)]
 
 
+def dropped(result: Mapping[str, Any]) -> str:
+    """Return what a result says of drops: counts by reason, with the topics that are known."""
+    parts = []
+    for reason, count in result['dropped'].items():
+        topics = result['dropped_on'].get(reason, [])
+        parts.append(f'{count} {reason}' + (f' ({", ".join(topics)})' if topics else ''))
+    return ', '.join(parts)
+
+
 def idle(result: Mapping[str, Any]) -> str:
     """Return why the policy of a result chose no action; empty when it did."""
     if result['commands']:

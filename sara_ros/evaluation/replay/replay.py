@@ -109,7 +109,8 @@ class _Replay:
         self._broken = ''
         self._missing: dict[str, tuple[int, int]] = {}
         self._clock = BagClock()
-        recorder = TraceRecorder(self._trace, self._clock, self._topics[spec.driver.name])
+        driver = self._topics[spec.driver.name]
+        self._recorder = recorder = TraceRecorder(self._trace, self._clock, driver)
         self._loop = BagTimeLoop(
             policy, recorder, recorder, self._clock,
             instruction=self._instruction(), latency_ms=settings.latency_ms,
@@ -232,6 +233,7 @@ class _Replay:
             self._trace.problems.add(self._topics[need.name], stamp_ns, err)
             return
         value.flags.writeable = False
+        self._recorder.received(value, stamp_ns)
         self._loop.buffer.add(need.name, Sample(value, stamp_ns, now_ns, now_ns))
         if drives:
             self._loop.look_again_after_wait()

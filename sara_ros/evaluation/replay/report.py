@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from sara_ros.evaluation.machine import describe_machine
 from sara_ros.evaluation.replay.job import JobResult
+from sara_ros.evaluation.replay.many import Failure
 from sara_ros.evaluation.replay.remarks import idle
 from sara_ros.evaluation.replay.scores import STATEMENT
 
@@ -15,7 +17,11 @@ Report = Mapping[str, Any]
 
 
 def report_of(
-    results: Sequence[JobResult], *, command: str = '', live: Sequence[Mapping[str, Any]] = ()
+    results: Sequence[JobResult],
+    *,
+    command: str = '',
+    live: Sequence[Mapping[str, Any]] = (),
+    failures: Sequence[Failure] = (),
 ) -> dict[str, Any]:
     """
     Return the content of the JSON file.
@@ -23,6 +29,7 @@ def report_of(
     Two runs differ in ``machine`` and in ``measured`` of each result, and in nothing else.
 
     :param live: what the same recordings did in the live graph.
+    :param failures: replays without a result.
     """
     return {
         'schema': SCHEMA,
@@ -30,6 +37,7 @@ def report_of(
         'command': command,
         'results': [result.report for result in results],
         'live': list(live),
+        'failures': [asdict(each) for each in failures],
         'machine': describe_machine(),
     }
 
@@ -41,10 +49,13 @@ def shortcomings(
     Return every limit that a result does not keep, in words.
 
     A result without recorded actions keeps no limit on the error, and one without an inference
-    none on the time. A recording that broke off, and one on which the policy chose no action,
-    always fall short.
+    none on the time. A recording that broke off, one on which the policy chose no action,
+    one without a result, and an action of the live graph that timing does not explain always fall
+    short.
     """
-    found = []
+    found = [Failure(**each).text() for each in report['failures']]
+    for each in report['live']:
+        found += [f'{each["bag"]}, {each["model"]}, live: {text}' for text in each['unexplained']]
     for result in report['results']:
         where = f'{result["bag"]["name"]}, {result["model"]["name"]}'
         if result['bag']['broken']:

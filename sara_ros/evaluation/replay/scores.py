@@ -44,6 +44,7 @@ def scores_of(
         'holds': trace.in_run_holds,
         'runs': dict(sorted(trace.ends.items())),
         'dropped': trace.drops,
+        'dropped_on': _topics_of_drops(replayed),
         'clipped_share': _share(trace.clipped_values, chosen * dimensions),
         'observation_age_ms': percentiles_of(_ages_ms(replayed)),
         'training_mean_from': mean_from,
@@ -59,6 +60,18 @@ def reference_times_ns(replayed: Replayed) -> NDArray[np.int64]:
     trace = replayed.trace
     stamps = np.array(trace.stamps_ns, np.int64)[trace.chosen]
     return stamps + np.array(trace.steps, np.int64)[trace.chosen] * replayed.recorded.period_ns
+
+
+def _topics_of_drops(replayed: Replayed) -> dict[str, list[str]]:
+    """Return the topics by reason, where they are known."""
+    trace, topics = replayed.trace, replayed.topics
+    known = {'superseded': topics[trace.spec.driver.name]}
+    known.update((f'missing_{name}', topic) for name, topic in topics.items())
+    found = {reason: [known[reason]] for reason in trace.drops if reason in known}
+    for each in trace.problems:
+        if each.reason in trace.drops and each.topic not in found.setdefault(each.reason, []):
+            found[each.reason].append(each.topic)
+    return dict(sorted(found.items()))
 
 
 def _compared(

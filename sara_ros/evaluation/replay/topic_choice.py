@@ -41,7 +41,7 @@ def topic_of(need: ObservationSpec, spec: PolicySpec, source: Source, known: Rep
     raise ParameterError(
         f'{where} cannot be told from the topics; fitting: {found}; name it with '
         f'--topic {need.name}=TOPIC or under topics in the map'
-        + ''.join(f'; {note}' for note in source.notes)
+        + ''.join(f'; {note}' for note in (*source.notes, source.unread) if note)
     )
 
 

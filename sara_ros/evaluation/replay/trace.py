@@ -32,6 +32,7 @@ class Trace:
     :param chunk_stamps_ns: stamp of the observation behind each chunk.
     :param in_run_holds: holds for want of a fresh action, until the recording ended.
     :param states: what the robot reported with each chunk, in the dimensions of the action.
+    :param seen: stamp of each observation by its name, by the stamp of the driving one.
     :param measured_ms: durations on this machine, which differ from run to run.
     """
 
@@ -44,6 +45,7 @@ class Trace:
     chunk_stamps_ns: array[int] = field(default_factory=lambda: array('q'))
     chunks: list[NDArray[np.float32]] = field(default_factory=list)
     states: list[NDArray[np.float32]] = field(default_factory=list)
+    seen: dict[int, dict[str, int]] = field(default_factory=dict)
     measured_ms: dict[str, array[float]] = field(default_factory=dict)
     ends: Counter[str] = field(default_factory=Counter)
     drops: dict[str, int] = field(default_factory=dict)
@@ -98,6 +100,12 @@ class TraceRecorder:
         self._clock = clock
         self._driver = driver
         self._state = _StatePicker(trace.spec)
+        self._stamps_ns: dict[int, int] = {}
+
+    def received(self, value: NDArray[Any], stamp_ns: int) -> None:
+        """Note the stamp of a value that an observation may hold."""
+        # By its place in memory: keeping the values would keep the whole recording.
+        self._stamps_ns[id(value)] = stamp_ns
 
     def command(self, command: Command) -> None:
         """Note a command."""
@@ -127,6 +135,9 @@ class TraceRecorder:
             self._trace.measure(stage, timing_ns.get(stage, 0) * 1e-6)
         self._trace.measure('compute', compute_ns * 1e-6)
         self._trace.states.append(self._state(observation))
+        self._trace.seen[observation.timing.stamp_ns] = {
+            name: self._stamps_ns.get(id(value), 0) for name, value in observation.values.items()
+        }
         self._trace.frames.offer(observation, self._trace.spec)
 
     def refused(self, observation: Observation, err: ObservationError) -> None:

@@ -301,6 +301,9 @@ def test_a_bag_that_breaks_off_is_named_with_the_last_message(tmp_path, late):
     whole = write_bag(tmp_path / 'whole', arm_messages())
     with pytest.raises(SaraError, match=r'^arm: broken after topic'):
         converted(tmp_path / 'set', whole, bag)
+    file.write_bytes(content[: middle + 100_000])  # nor without the end of the file
+    with pytest.raises(SaraError, match=r'^arm: .*broken after topic .*`mcap recover`'):
+        converted(tmp_path / 'set', whole, bag)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['arm', 'whole']
 
 

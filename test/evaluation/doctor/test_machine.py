@@ -13,6 +13,8 @@ from sara_ros.core.resources import package_folder
 from sara_ros.evaluation.doctor import machine, stored_models
 from sara_ros.evaluation.doctor.probe import attempt
 
+ROOT = Path(__file__).parents[3]
+TRAINING_ONLY = {'gymnasium', 'transformers', 'peft', 'accelerate'}
 DRIVER = 'NVRM version: NVIDIA UNIX x86_64 Kernel Module 550.54'
 
 
@@ -29,6 +31,14 @@ def test_a_missing_package_is_named_with_its_distribution():
     found = machine.check_packages({'json': 'json', 'none_such': 'none-such-python'})
     assert found.level == Level.ERROR
     assert 'pip install none-such-python' in found.advice
+
+
+def test_the_requirements_are_what_the_doctor_looks_for():
+    """It used to find nothing wrong where replays and data sets lacked pyarrow and av."""
+    lines = (ROOT / 'requirements' / 'runtime.txt').read_text().splitlines()
+    required = {line.split('==')[0] for line in lines if '==' in line}
+    assert set(machine.PACKAGES.values()) == required - TRAINING_ONLY
+    assert machine.check_packages().level == Level.OK
 
 
 def test_a_missing_library_names_its_user_and_the_apt_command(tmp_path):

@@ -1,6 +1,7 @@
 """Reading bags of every kind, whole and broken, without ROS."""
 
 from pathlib import Path
+import re
 import sqlite3
 import subprocess
 import sys
@@ -205,6 +206,7 @@ def test_damage_in_the_middle_names_the_last_topic_and_stamp(tmp_path):
     with pytest.raises(BagError) as caught:
         contents(Bag(folder))
     assert str(caught.value).startswith("hit: broken after topic '/image_raw' at 1700000000.1")
+    assert re.search(r', \d+ of 40 messages unread: ', str(caught.value))
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,21 @@
 """Bags whose files, metadata and indices contradict each other."""
 
 from contextlib import suppress
+from dataclasses import replace
 import os
+from pathlib import Path
 import sqlite3
 
-from evaluation.replay.bags import IMAGE, Maker, arm_messages, write_bag
+from evaluation.replay.bags import (
+    IMAGE,
+    START_NS,
+    Maker,
+    ToyPolicy,
+    arm_messages,
+    joint_spec,
+    write_bag,
+)
+from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 import numpy as np
 import pytest
@@ -12,8 +23,12 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 import yaml
 
 from sara_ros.evaluation.replay.bag import Bag
+from sara_ros.evaluation.replay.contender import Contender
+from sara_ros.evaluation.replay.job import Job, play
 from sara_ros.evaluation.replay.message_types import ros1_types, ros2_types
-from sara_ros.evaluation.replay.messages import BagError
+from sara_ros.evaluation.replay.messages import BagError, at
+from sara_ros.evaluation.replay.places import Place
+from sara_ros.evaluation.replay.report import report_of, shortcomings
 
 ALL = ('/action', '/image_raw', '/joint_states')
 
@@ -132,12 +147,76 @@ def test_an_mcap_with_a_damaged_index_is_read_from_its_beginning(tmp_path):
     assert bag.notes[0].startswith('hit.mcap is read without its index: ')
 
 
-def write_mcap(path, rows, *, profile='ros2', encoding='cdr', schema='ros2msg', text=None):
-    """Write an MCAP file as any program may."""
+def test_the_name_of_a_bag_that_is_given_as_a_dot_is_its_own(tmp_path, monkeypatch):
+    """It was empty, and what was written beside it was a hidden file."""
+    monkeypatch.chdir(write_bag(tmp_path / 'run', arm_messages(1)))
+    assert Bag(Path()).name == Bag(Path('..', 'run')).name == 'run'
+
+
+def chunked(path, rows=60):
+    """Write an MCAP file of many chunks; return it with the bytes and the place of its end."""
+    data = write_mcap(path, arm_messages(rows), chunk_bytes=2000).read_bytes()
+    return path, data, int.from_bytes(data[-28:-20], 'little')
+
+
+def replayed(path):
+    """Return the result of a replay to a toy."""
+    policy = ToyPolicy(replace(joint_spec(), learned=False))
+    return play(Job(Place(path), Contender('toy'), path), Bag(path), policy)
+
+
+@pytest.mark.parametrize('damage', [b'\xff' * 500, b'?'])
+def test_an_mcap_that_is_damaged_and_has_no_end_breaks_off(tmp_path, damage):
+    """What came before the damage was scored as if it were all, and the exit code was 0."""
+    path, data, end = chunked(tmp_path / 'hit.mcap')
+    quarter = end // 4
+    path.write_bytes(data[:quarter] + damage + data[quarter + len(damage) : end - 100])
+    result = replayed(path)
+    broken = result.report['bag']['broken']
+    assert 0 < result.report['chunks'] < 20
+    assert shortcomings(report_of([result])) == [broken]
+    found = list(Bag(path).messages(ALL))[-1]
+    start = f"hit.mcap: broken after topic '{found.topic}' at {at(found.log_ns)}: "
+    assert broken.startswith(start)
+    unread, _, size = broken.removeprefix(start).split()[:3]
+    assert int(size) == path.stat().st_size
+    assert int(size) * 0.74 < int(unread) < int(size) * 0.8
+    assert broken.endswith(' bytes of hit.mcap cannot be read')
+
+
+def test_a_message_that_was_cut_in_two_is_missed(tmp_path):
+    path = write_mcap(tmp_path / 'cut.mcap', arm_messages(4), chunk_bytes=0)
+    data = path.read_bytes()
+    last = data.index(arm_messages(4)[-1][2].to_bytes(8, 'little'))
+    path.write_bytes(data[: last + 40])
+    bag = Bag(path)
+    assert contents(bag) == {'/action': 4, '/image_raw': 3, '/joint_states': 4}
+    assert bag.unread.startswith(f"cut.mcap: broken after topic '/action' at {at(START_NS)[:9]}")
+
+
+def test_an_mcap_whose_messages_are_whole_is_whole_without_its_end(tmp_path):
+    """Neither the index nor the end of a chunk's index holds a message."""
+    path, data, end = chunked(tmp_path / 'killed.mcap', 20)
+    data_end = end - 13
+    for cut in (data_end, data_end + 5, end, end + 30, data_end - 3, data_end - 30):
+        path.write_bytes(data[:cut])
+        result = replayed(path)
+        assert (result.report['chunks'], result.report['bag']['broken']) == (20, ''), cut
+        assert shortcomings(report_of([result])) == []
+        assert Bag(path).notes == [
+            'killed.mcap has no end: its recorder was killed or a copy not finished'
+        ]
+
+
+def write_mcap(
+    path, rows, *, profile='ros2', encoding='cdr', schema='ros2msg', text=None, chunk_bytes=10**6
+):
+    """Write an MCAP file as any program may; in no chunks where ``chunk_bytes`` is 0."""
     ros1 = encoding == 'ros1'
     store = ros1_types() if ros1 else ros2_types()
     with path.open('wb') as file:
-        writer = McapWriter(file)
+        writer = McapWriter(file, chunk_size=chunk_bytes, use_chunking=chunk_bytes > 0,
+                            compression=CompressionType.NONE)  # fmt: skip
         writer.start(profile=profile)
         channels = {}
         for topic, kind, log_ns, message in rows:

@@ -1,5 +1,7 @@
 """Episodes of LeRobot folders as recordings."""
 
+from dataclasses import replace
+import json
 from pathlib import Path
 
 from evaluation.replay.bags import IMAGE, JOINT_STATE, ToyPolicy, joint_spec, write_bag
@@ -8,15 +10,16 @@ import pytest
 from training.test_lerobot import recording, write_episode
 from training.test_recorded import write_hand
 
-from sara_ros.core import ObservationSpec
+from sara_ros.core import ActionDimension, ObservationSpec
 from sara_ros.evaluation.replay.bag import Bag
-from sara_ros.evaluation.replay.lerobot_source import LeRobotSource, mean_action
+from sara_ros.evaluation.replay.lerobot_source import LeRobotSource
 from sara_ros.evaluation.replay.mapping import ReplayMap
 from sara_ros.evaluation.replay.messages import BagError
-from sara_ros.evaluation.replay.places import places_of
+from sara_ros.evaluation.replay.places import Place, places_of
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.ros2_messages import serialised
 from sara_ros.evaluation.replay.topic_choice import actions_of
+from sara_ros.evaluation.replay.training_mean import training_mean
 
 REAL = Path(__file__).parents[4] / 'shared' / 'data' / 'g1_bottle'
 EVERYTHING = ('/image_raw', '/joint_states', '/action')
@@ -75,7 +78,67 @@ def test_a_video_that_ends_early_is_named_with_its_stamp(recording):
 
 def test_the_mean_is_that_of_the_episodes_that_are_here(recording):
     one = LeRobotSource(recording, 1)._episode.actions
-    np.testing.assert_allclose(mean_action(recording, [1, 77]), one.mean(axis=0), atol=1e-7)
+    found = mean_of(recording, recording='recording', episodes=[1, 77])
+    np.testing.assert_allclose(found.values, one.mean(axis=0), atol=1e-7)
+    assert not found.remark
+
+
+def mean_of(folder, **training):
+    """Return where the mean comes from for a model that was trained as said, and its values."""
+    names = ('shoulder', 'elbow', 'wrist')
+    dimensions = tuple(ActionDimension(name, 'rad', -5.0, 5.0) for name in names)
+    spec = joint_spec()
+    spec = replace(spec, action=replace(spec.action, dimensions=dimensions))
+    return training_mean(Place(folder, 1), spec, training, {})
+
+
+def test_a_set_of_the_same_name_without_a_training_episode_has_no_mean(recording):
+    """It ended in a traceback: need at least one array to concatenate."""
+    found = mean_of(recording, recording='recording', episodes=[77])
+    assert found.values is None
+    assert found.remark == (
+        'training_mean is the mean of this very recording: none of the episodes that '
+        "'toy' was trained on is in recording"
+    )
+    assert mean_of(recording, recording='recording', episodes=[1]).values.shape == (3,)
+    assert mean_of(recording, recording='recording', episodes=['x', None]).values is None
+
+
+def test_a_set_of_the_same_name_with_other_actions_has_no_mean(recording):
+    """Its numbers were taken for the dimensions of the policy, or did not fit them."""
+    spec = joint_spec()
+    training = {'recording': 'recording', 'episodes': [1]}
+    found = training_mean(Place(recording, 1), spec, training, {})
+    assert found.values is None
+    assert found.remark.endswith("the actions of recording are not those of 'toy'")
+
+
+def test_the_name_of_a_folder_that_is_given_as_a_dot_is_its_own(recording, monkeypatch):
+    monkeypatch.chdir(recording)
+    assert LeRobotSource(Path(), 1).name == 'recording#1'
+    found = mean_of(Path(), recording='recording', episodes=[1])
+    assert found.values is not None
+
+
+@pytest.mark.parametrize(
+    ('feature', 'text'),
+    [
+        ({'names': None}, "names no dimensions of 'action'"),
+        ({'names': 7}, "names no dimensions of 'action'"),
+        ({'names': ['a']}, "names 1 of 3 dimensions of 'action'"),
+        (None, "describes no 'action'"),
+    ],
+)
+def test_actions_without_names_are_refused(recording, feature, text):
+    """It ended in a traceback: object of type 'NoneType' has no len()."""
+    path = recording / 'meta' / 'info.json'
+    info = json.loads(path.read_text())
+    action = info['features'].pop('action')
+    if feature is not None:
+        info['features']['action'] = {**action, **feature}
+    path.write_text(json.dumps(info))
+    with pytest.raises(BagError, match=rf'^recording#1: .*info\.json {text}'):
+        LeRobotSource(recording, 1)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason='../shared/data/g1_bottle is not here')

@@ -23,12 +23,13 @@ from evaluation.replay.bags import (
     joint_spec,
     write_bag,
 )
+from evaluation.replay.test_bag import BAGS, needs_bags
 from mcap.writer import Writer as McapWriter
 import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from sara_ros.core import ParameterError
+from sara_ros.core import ActionDimension, ActionSpec, ObservationSpec, ParameterError, PolicySpec
 from sara_ros.evaluation.replay.bag import Bag
 from sara_ros.evaluation.replay.mapping import ReplayMap
 from sara_ros.evaluation.replay.message_types import ros2_types
@@ -422,6 +423,35 @@ def test_topics_in_a_namespace_are_found(tmp_path):
     replayed = played(write_bag(tmp_path / 'space', rows), ToyPolicy(joint_spec(CAMERA, ARM)),
                       topics={'front': '/robot/image_raw'})  # fmt: skip
     assert replayed.topics == {'front': '/robot/image_raw', 'arm': '/robot/joint_states'}
+
+
+@needs_bags
+def test_a_real_arm_is_replayed_message_by_message():
+    """Its joints are found by name, in another order, and it moves as it was recorded to."""
+    states = [each.read() for each in Bag(BAGS / 'ur3_move').messages({'/joint_states'})]
+    names = tuple(reversed(states[0].name))
+    dimensions = tuple(ActionDimension(name, 'rad', -7.0, 7.0) for name in names)
+    need = ObservationSpec('arm', 'joint_positions', (6,), 'rad', max_age_sec=0.5, names=names)
+    action = ActionSpec('joint_positions', dimensions, '', 50.0, 1)
+    policy = ToyPolicy(PolicySpec('copy', 'toy', (need,), action, instructions=('move',)))
+    policy.answer = lambda seen: [seen['arm'] + 0.1]
+    actions = [{'topic': '/joint_states', 'form': 'joint_state'}]
+    replayed = played(BAGS / 'ur3_move', policy, clock='header', actions=actions)
+    scores = scores_of(replayed, 50.0)
+    assert scores['commands'] == scores['error']['compared'] == len(states) == 1052
+    assert (scores['dropped'], problems(replayed)) == ({}, [])
+    means = scores['error']['mean_absolute']
+    assert (means['policy'], means['copy_state']) == pytest.approx((0.1, 0), abs=1e-6)
+    moved = np.abs(np.diff([each.position for each in states], axis=0)).mean()
+    assert means['copy_previous_action'] == pytest.approx(moved, rel=0.01)
+
+
+@needs_bags
+def test_a_real_picture_without_a_stamp_is_refused_as_live():
+    policy = ToyPolicy(hand_spec(CAMERA), lambda seen: [[0] * 8])
+    replayed = played(BAGS / 'phone_sample', policy, topics={'front': '/image'})
+    assert (replayed.trace.received, replayed.trace.drops) == (1, {'zero_stamp': 1})
+    assert problems(replayed)[0].startswith("phone_sample: topic '/image', zero_stamp (once")
 
 
 def test_memory_does_not_grow_with_the_bag(tmp_path):

@@ -1,5 +1,6 @@
 """Reports, pages, predictions and thresholds."""
 
+from dataclasses import replace
 import json
 import shutil
 import subprocess
@@ -16,33 +17,25 @@ import numpy as np
 import pytest
 
 from sara_ros.evaluation.replay.bag import Bag
+from sara_ros.evaluation.replay.contender import Contender
 from sara_ros.evaluation.replay.html import write_page
-from sara_ros.evaluation.replay.job import JobResult
+from sara_ros.evaluation.replay.job import Job, play
 from sara_ros.evaluation.replay.page_data import MOST_POINTS, page_data
+from sara_ros.evaluation.replay.places import Place
 from sara_ros.evaluation.replay.predictions import write_predictions
-from sara_ros.evaluation.replay.remarks import remarks_of
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.report import report_of, shortcomings
-from sara_ros.evaluation.replay.scores import scores_of
 
 CHROMIUM = shutil.which('chromium') or shutil.which('chromium-browser')
 RUDE = 'arm<script>alert(1)</script>'
 
 
 def result_of(path, name='toy', offset=0.1, frames=8):
-    """Return the result of one replay of a bag of an arm."""
-    policy = ToyPolicy(answer=lambda seen: [seen['arm'] + offset])
-    replayed = replay(Bag(path), policy, ReplaySettings(frames=frames))
-    bag = {
-        'name': replayed.source.name, 'kind': 'rosbag2', 'span_sec': 0.95, 'start_ns': 0,
-        'topics': [{'name': '/image_raw', 'type': 'a/b', 'count': 20, 'used_as': 'front'}],
-        'skipped': [], 'notes': [], 'broken': '',
-    }  # fmt: skip
-    report = {
-        'bag': bag, 'model': {'name': name}, 'instructions': ['move'], 'problems': [],
-        'remarks': remarks_of(replayed), **scores_of(replayed, 20.0),
-    }  # fmt: skip
-    return JobResult(report, page_data(replayed, name))
+    """Replay a bag of an arm and return the result."""
+    spec = replace(joint_spec(), learned=False)
+    policy = ToyPolicy(spec, lambda seen: [seen['arm'] + offset])
+    job = Job(Place(path), Contender(name), path, ReplaySettings(frames=frames))
+    return play(job, Bag(path), policy)
 
 
 @pytest.fixture
@@ -69,6 +62,12 @@ def test_limits_that_are_kept_and_those_that_are_not(results):
     assert len(shortcomings(report, max_p95_ms=0.0)) == 2
     report['results'][0]['bag']['broken'] = 'arm: broken after topic x at 1.0'
     assert shortcomings(report) == ['arm: broken after topic x at 1.0']
+
+
+def test_what_timing_does_not_explain_falls_short_without_a_limit(results):
+    """Whatever the live graph did otherwise, the exit code was 0."""
+    live = {'bag': 'arm', 'model': 'toy', 'notes': ['said'], 'unexplained': ['at stamp 1.0 ...']}
+    assert shortcomings(report_of(results, live=[live])) == ['arm, toy, live: at stamp 1.0 ...']
 
 
 def test_a_policy_that_chose_no_action_falls_short_without_a_limit(tmp_path):
