@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,8 @@ from sara_ros.evaluation.files import write_bytes, write_json, write_text
 from sara_ros.evaluation.machine import describe_machine
 from sara_ros.evaluation.piece_store import PieceStore
 from sara_ros.evaluation.success import SuccessPlan, measure_success, rounds_for
-from sara_ros.evaluation.success_models import find_variants, variant_of
+from sara_ros.evaluation.success_join import joined, read_table
+from sara_ros.evaluation.success_models import Variant, find_variants, variant_of
 from sara_ros.evaluation.success_page import success_page
 from sara_ros.evaluation.success_plot import success_png
 from sara_ros.policies.checkpoint import add_metrics
@@ -29,7 +29,6 @@ from sara_ros.sim.suites import suite_named
 
 TABLE_SUITES: Final = ('standard', 'harder')
 PIECES: Final = 'episodes'
-ACT_TIMES: Final = 'act-times.json'
 
 
 def run_evaluate(options: Namespace, models_dir: Path) -> None:
@@ -79,7 +78,11 @@ def evaluate_model(options: Namespace, models_dir: Path) -> dict[str, Any]:
 
 
 def evaluate_all(options: Namespace, models_dir: Path) -> dict[str, Any]:
-    """Play every model in every suite, and write the table as JSON, page and picture."""
+    """
+    Play every model in every suite, and write the table as JSON, page and picture.
+
+    Rows of other models and suites that the table there has stay.
+    """
     for name, given in (('--backend', options.backend), ('--record', options.record),
                         ('--choose', options.choose), ('--json', options.json)):  # fmt: skip
         if given:
@@ -91,14 +94,20 @@ def evaluate_all(options: Namespace, models_dir: Path) -> dict[str, Any]:
         tuple(options.policy),
         device=options.device,
     )
-    act_ms = _act_times(plan, options.out / ACT_TIMES)
+    earlier = read_table(options.out / 'success.json')
+    variants, _ = find_variants(models_dir)
+    weights = {variant.model_id: variant.sha256 for variant in variants}
+    act_ms = _act_times(plan, variants, _known_act_times(earlier))
 
-    def write(result: dict[str, Any]) -> None:
-        write_table(options.out, _with_times(result, act_ms))
+    def write(measured: dict[str, Any]) -> dict[str, Any]:
+        result = joined(earlier, _with_times(measured, act_ms), weights)
+        write_table(options.out, result)
+        return result
 
     store = PieceStore(options.out / PIECES)
-    result = measure_success(plan, store, progress_bar(), workers=options.workers, on_row=write)
-    write(result)
+    result = write(
+        measure_success(plan, store, progress_bar(), workers=options.workers, on_row=write)
+    )
     _print_rows(result)
     for name, reason in result['skipped'].items():
         print(f'not played: {name}: {reason}')
@@ -114,26 +123,36 @@ def write_table(folder: Path, result: Mapping[str, Any]) -> None:
         write_bytes(folder / 'success.png', success_png(result['rows']))
 
 
-def _act_times(plan: SuccessPlan, path: Path) -> dict[str, Any]:
+def _act_times(
+    plan: SuccessPlan, variants: Sequence[Variant], known: Mapping[str, Any]
+) -> dict[str, Any]:
     """
     Return the time of one observation by hash of the weights; measured before others run.
 
     All models of a policy are measured together, so that they compare.
     """
-    known: dict[str, Any] = {}
-    if path.exists():
-        known = json.loads(path.read_text(encoding='utf-8'))
-    variants, _ = find_variants(plan.models_dir)
+    act_ms = dict(known)
     families: dict[str, dict[str, str]] = {}
     for variant in variants:
         if not plan.policies or {variant.policy, variant.model_id} & set(plan.policies):
             families.setdefault(variant.policy, {})[variant.model_id] = variant.sha256
     for family in families.values():
-        if not set(family.values()) <= known.keys():
+        if not set(family.values()) <= act_ms.keys():
             times = act_times_ms(plan.models_dir, list(family))
-            known.update({family[model_id]: spent for model_id, spent in times.items()})
-            write_json(path, known)
-    return known
+            act_ms.update({family[model_id]: spent for model_id, spent in times.items()})
+    return act_ms
+
+
+def _known_act_times(earlier: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what was measured on this machine."""
+    if earlier is None:
+        return {}
+    here = describe_machine()
+    return {
+        row['sha256']: row['act_ms']
+        for row in earlier['rows']
+        if row['act_ms'] and earlier['machines'][row['machine']] == here
+    }
 
 
 def _with_times(result: Mapping[str, Any], act_ms: Mapping[str, Any]) -> dict[str, Any]:

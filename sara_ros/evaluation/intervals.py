@@ -44,13 +44,35 @@ def paired_difference(
     n = len(first)
     both = sum(a and b for a, b in zip(first, second, strict=True))
     ours, theirs = sum(first), sum(second)
-    difference = (ours - theirs) / n
-    low1, high1 = (abs(end - ours / n) for end in wilson_interval(ours, n))
-    low2, high2 = (abs(end - theirs / n) for end in wilson_interval(theirs, n))
     phi = _correlation(both, ours - both, theirs - both, n - ours - theirs + both)
+    return _newcombe((ours, n), (theirs, n), phi)
+
+
+def difference(
+    first: tuple[int, int], second: tuple[int, int]
+) -> tuple[float, tuple[float, float]]:
+    """
+    Return how much more often ``first`` succeeds than ``second``, and the 95 % interval of it.
+
+    Each is successes and trials, of episodes that are not paired (Newcombe 1998, independent
+    data, method 10).
+
+    :raises ParameterError: without a trial.
+    """
+    return _newcombe(first, second, 0.0)
+
+
+def _newcombe(
+    first: tuple[int, int], second: tuple[int, int], phi: float
+) -> tuple[float, tuple[float, float]]:
+    ends1, ends2 = wilson_interval(*first), wilson_interval(*second)
+    share1, share2 = first[0] / first[1], second[0] / second[1]
+    low1, high1 = (abs(end - share1) for end in ends1)
+    low2, high2 = (abs(end - share2) for end in ends2)
+    gap = share1 - share2
     down = math.sqrt(max(0.0, low1**2 - 2 * phi * low1 * high2 + high2**2))
     up = math.sqrt(max(0.0, high1**2 - 2 * phi * high1 * low2 + low2**2))
-    return difference, (max(-1.0, difference - down), min(1.0, difference + up))
+    return gap, (max(-1.0, gap - down), min(1.0, gap + up))
 
 
 def _correlation(both: int, only_first: int, only_second: int, neither: int) -> float:

@@ -20,11 +20,11 @@ from sara_ros.evaluation.closed_loop_episode import Outcome
 from sara_ros.evaluation.intervals import paired_difference
 from sara_ros.evaluation.machine import describe_machine
 from sara_ros.evaluation.piece_store import PieceStore
+from sara_ros.evaluation.success_join import SCHEMA
 from sara_ros.evaluation.success_models import Variant, control_of, find_variants
 from sara_ros.sim.suites import STANDARD_SUITE, Suite
 from sara_ros.training.progress import running
 
-SCHEMA: Final = 'sara_ros.success/1'
 EPISODES: Final = 500
 """Least episodes of a row."""
 
@@ -75,7 +75,7 @@ def measure_success(
     progress: Progress | None = None,
     *,
     workers: int = 1,
-    on_row: Callable[[dict[str, Any]], None] = lambda result: None,
+    on_row: Callable[[dict[str, Any]], object] = lambda result: None,
 ) -> dict[str, Any]:
     """
     Play what is missing in ``store`` and return the table.
@@ -112,7 +112,7 @@ def table(rows: Sequence[_Row], skipped: Mapping[str, str]) -> dict[str, Any]:
         'schema': SCHEMA,
         'rows': [_described(row, done) for row in done],
         'skipped': dict(skipped),
-        'machine': describe_machine(),
+        'machines': [describe_machine()],
     }
 
 
@@ -141,6 +141,7 @@ def _described(row: _Row, done: Sequence[_Row]) -> dict[str, Any]:
         'seeds': list(row.config.seeds),
         'delay_steps': row.config.rules.delay,
         'max_steps': row.config.rules.max_steps,
+        'machine': 0,
         'against_control': _against_control(row, done),
         'against_standard': _against_standard(row, done),
     }
@@ -175,6 +176,7 @@ def _difference(row: _Row, other: _Row) -> dict[str, Any] | None:
         'episodes': len(shared),
         'difference': round(difference, 4),
         'ci95': [round(end, 4) for end in ends],
+        'paired': True,
     }
 
 

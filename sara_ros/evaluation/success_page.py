@@ -84,7 +84,8 @@ def _gap(against: Mapping[str, Any] | None) -> str:
     if against is None:
         return NONE
     low, high = against['ci95']
-    return f'{points(against["difference"])} ({points(low)} to {points(high)})'
+    gap = f'{points(against["difference"])} ({points(low)} to {points(high)})'
+    return gap if against['paired'] else f'{gap}, not paired'
 
 
 def _act_time(row: Row | None) -> str:
@@ -126,7 +127,7 @@ def _counted(counts: Mapping[str, Any] | None) -> str:
 
 
 def _conditions(result: Mapping[str, Any], source: str) -> str:
-    machine, rows = result['machine'], result['rows']
+    rows = result['rows']
     if not rows:
         return f'No row is complete. Source: [`{source}`]({source}).'
     first = min(row['seeds'][0] for row in rows)
@@ -134,9 +135,22 @@ def _conditions(result: Mapping[str, Any], source: str) -> str:
     least = min(row['episodes'] for row in rows)
     return (
         f'At least {least} episodes a row, seeds {first} to {last}, which no training, DAgger '
-        f'round or choice of a checkpoint uses; every model plays the same. {machine["cpu"]}, '
-        f'{machine["logical_cores"]} cores. Source: [`{source}`]({source}).'
+        f'round or choice of a checkpoint uses; every model plays the same. '
+        f'{_machines(result)}. Source: [`{source}`]({source}).'
     )
+
+
+def _machines(result: Mapping[str, Any]) -> str:
+    """Return what the rows were measured on, and which rows on another machine than the first."""
+    rows: dict[int, list[str]] = {}
+    for row in result['rows']:
+        rows.setdefault(row['machine'], []).append(f'`{row["model_id"]}` ({row["suite"]})')
+    parts: list[str] = []
+    for index, own in rows.items():
+        machine = result['machines'][index]
+        name = f'{machine["cpu"]}, {machine["logical_cores"]} cores'
+        parts.append(f'{name} for {", ".join(own)}' if parts else name)
+    return '; '.join(parts)
 
 
 def _skipped(skipped: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sara_ros.core import ParameterError
-from sara_ros.evaluation.intervals import paired_difference, wilson_interval
+from sara_ros.evaluation.intervals import difference, paired_difference, wilson_interval
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,15 @@ def test_wilson_interval(successes: int, trials: int, low: float, high: float) -
 def test_no_trials() -> None:
     with pytest.raises(ParameterError, match='at least one trial'):
         wilson_interval(0, 0)
+    with pytest.raises(ParameterError, match='at least one trial'):
+        difference((1, 2), (0, 0))
+
+
+def test_difference_of_independent_samples() -> None:
+    """The example (a) of Newcombe 1998, independent data, method 10."""
+    gap, ends = difference((56, 70), (48, 80))
+    assert gap == pytest.approx(0.2)
+    assert ends == pytest.approx((0.0524, 0.3339), abs=1e-4)
 
 
 def _pairs(both: int, first: int, second: int, neither: int) -> tuple[list[bool], list[bool]]:

@@ -17,6 +17,7 @@ from sara_ros.evaluation.closed_loop import EvaluationConfig
 from sara_ros.evaluation.closed_loop_episode import Outcome
 from sara_ros.evaluation.piece_store import PieceStore
 from sara_ros.evaluation.success import SuccessPlan, measure_success, rounds_for
+from sara_ros.evaluation.success_join import joined
 from sara_ros.evaluation.success_models import COLUMNS, CONTROL, control_of, find_variants
 from sara_ros.evaluation.success_page import success_page, success_table
 from sara_ros.evaluation.success_plot import success_figure, success_png
@@ -206,6 +207,66 @@ def test_the_command_plays_writes_and_resumes(
     assert main(given) == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob('000.json')} == pieces
     assert 'not played: broken' in capsys.readouterr().out
+
+
+def test_a_later_run_adds_its_rows_to_the_table(result: dict) -> None:
+    """What it compared is paired; what is of two runs is compared by counts."""
+    weights = {row['model_id']: row['sha256'] for row in result['rows']}
+    standard, lighting = (
+        {**result, 'rows': [row for row in result['rows'] if row['suite'] == suite]}
+        for suite in ('standard', 'lighting')
+    )
+    apart = [{**row, 'against_standard': None} for row in lighting['rows']]
+    both = joined({**lighting, 'rows': apart}, standard, weights)
+    strip = [{**row, 'against_standard': None} for row in result['rows']]
+    assert [{**row, 'against_standard': None} for row in both['rows']] == strip
+    gap = next(row['against_standard'] for row in both['rows'] if row['suite'] == 'lighting')
+    assert (gap['difference'], gap['paired']) == (pytest.approx(-4 / 32, abs=1e-4), False)
+    assert ', not paired |' in success_page(both, 'success.png', 'success.json')
+    assert joined(result, standard, weights)['rows'] == result['rows']
+
+
+def test_rows_of_other_weights_leave_the_table(result: dict) -> None:
+    none = {**result, 'rows': []}
+    weights = {'base': 'other', 'larger': 'other'}
+    kept = {row['model_id'] for row in joined(result, none, weights)['rows']}
+    assert kept == {'base-again', 'base-sara', 'base-uniform'}
+
+
+def test_rows_say_which_machine_they_are_of(result: dict) -> None:
+    there = {**result['machines'][0], 'cpu': 'Abacus', 'logical_cores': 10}
+    rows = [row for row in result['rows'] if row['suite'] == 'standard']
+    later = {**result, 'rows': [row for row in result['rows'] if row['suite'] == 'lighting']}
+    both = joined({**result, 'rows': rows, 'machines': [there]}, later, {})
+    assert [both['machines'][row['machine']]['cpu'] for row in both['rows']] == [
+        'Abacus' if row['suite'] == 'standard' else result['machines'][0]['cpu']
+        for row in result['rows']
+    ]
+    page = success_page(both, 'success.png', 'success.json')
+    assert 'Abacus, 10 cores; ' in page
+    assert 'cores for `base` (lighting), `base-again` (lighting)' in page
+
+
+def test_the_command_adds_to_the_table(models: Path, tmp_path: Path) -> None:
+    given = ['evaluate', '--all', '--suite', 'new-tasks', '--episodes', '2',
+             '--models', str(models), '--out', str(tmp_path)]  # fmt: skip
+    for policy in ('larger', 'base-sara'):
+        assert main([*given, '--policy', policy]) == 0
+    rows = json.loads((tmp_path / 'success.json').read_text())['rows']
+    assert [row['model_id'] for row in rows] == ['base-sara', 'larger']
+    assert all(row['act_ms']['count'] for row in rows)
+
+
+@pytest.mark.parametrize('text', ['', '[]', '{}', '{"schema": "sara_ros.success/1"}'])
+def test_a_file_that_is_no_table_is_left_alone(
+    models: Path, tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / 'success.json'
+    path.write_text(text)
+    given = ['evaluate', '--all', '--models', str(models), '--out', str(tmp_path)]
+    assert main(given) == 1
+    assert 'success.json is ' in capsys.readouterr().err
+    assert path.read_text() == text
 
 
 @pytest.mark.parametrize(
