@@ -22,6 +22,7 @@ from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_ns
+from sara_ros.nodes.start import end
 from sara_ros.nodes.state_codec import encode_pose
 from sara_ros.nodes.trajectory_codec import encode_positions
 from sara_ros.sim.arm import ActionSteps, JointTargets
@@ -257,4 +258,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

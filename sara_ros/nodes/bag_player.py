@@ -26,6 +26,7 @@ from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.playback import PlaybackNode
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_time
+from sara_ros.nodes.start import end
 
 PARAMETERS: Final = (
     ParameterSpec('bag', '', 'Bag or LeRobot folder to play.', read_only=True),
@@ -196,4 +197,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

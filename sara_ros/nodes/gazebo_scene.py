@@ -22,6 +22,7 @@ from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import to_ns
+from sara_ros.nodes.start import end
 from sara_ros.nodes.state_codec import encode_objects, encode_pose
 from sara_ros.sim.scene import BASE_FRAME, COLORS, FINGER_JOINT, FINGER_TRAVEL_M, OBJECTS
 from sara_ros.sim.state import Pose, WorldState
@@ -260,4 +261,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

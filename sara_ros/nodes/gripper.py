@@ -14,6 +14,7 @@ from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_ns
+from sara_ros.nodes.start import end
 from sara_ros_msgs.msg import EndEffectorAction
 
 PARAMETERS: Final = (
@@ -131,4 +132,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

@@ -17,6 +17,7 @@ from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_ns
+from sara_ros.nodes.start import end
 from sara_ros.nodes.trajectory_codec import decode_command, encode_positions
 from sara_ros_msgs.msg import ActionChunk
 
@@ -161,4 +162,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

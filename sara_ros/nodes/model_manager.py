@@ -17,6 +17,7 @@ from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import bring_up, run_node
 from sara_ros.nodes.shadow_watch import PARAMETERS as SHADOW_PARAMETERS
 from sara_ros.nodes.shadow_watch import ShadowWatch
+from sara_ros.nodes.start import end
 from sara_ros.nodes.swap_client import PARAMETERS as SWAP_PARAMETERS
 from sara_ros.nodes.swap_client import SwapClient
 from sara_ros.nodes.telemetry import Telemetry
@@ -146,4 +147,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

@@ -28,6 +28,7 @@ from sara_ros.nodes.playback import PlaybackNode
 from sara_ros.nodes.points_codec import encode_points
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS
+from sara_ros.nodes.start import end
 from sara_ros.nodes.state_codec import encode_joint_state, encode_pose
 from sara_ros.sim.scene import BASE_FRAME, FRONT
 
@@ -153,4 +154,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

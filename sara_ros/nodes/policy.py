@@ -37,6 +37,7 @@ from sara_ros.nodes.process import bring_up, run_node
 from sara_ros.nodes.process_usage import process_usage
 from sara_ros.nodes.ros_time import to_time
 from sara_ros.nodes.run_server import RunServer
+from sara_ros.nodes.start import end
 from sara_ros.nodes.swap_server import PARAMETERS as SWAP_PARAMETERS
 from sara_ros.nodes.swap_server import SwapServer
 from sara_ros.policies.candidate import ModelsFolder
@@ -432,4 +433,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

@@ -22,6 +22,7 @@ from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_ns, to_time
 from sara_ros.nodes.simulated_sensors import SimulatedSensors
+from sara_ros.nodes.start import end
 from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.scene import OBJECTS
 from sara_ros.sim.tasks import Task
@@ -239,4 +240,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

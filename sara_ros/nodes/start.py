@@ -1,5 +1,5 @@
 """
-Entry points of the nodes.
+Entry points of the nodes, and how their processes end.
 
 Importing a node takes seconds. Ctrl-C within them ends the process as quietly as it does later.
 With ``SARA_ROS_END_WITH_PARENT`` in the environment a node does not outlive whoever started it:
@@ -13,7 +13,7 @@ from importlib import import_module
 import os
 import signal
 import sys
-from typing import Final
+from typing import Final, NoReturn
 
 END_WITH_PARENT: Final = 'SARA_ROS_END_WITH_PARENT'
 _PR_SET_PDEATHSIG: Final = 1
@@ -25,59 +25,71 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def policy() -> int:
+def policy() -> NoReturn:
     """Run the policy node."""
-    return _run('policy')
+    _run('policy')
 
 
-def model_manager() -> int:
+def model_manager() -> NoReturn:
     """Run the model manager."""
-    return _run('model_manager')
+    _run('model_manager')
 
 
-def simulator() -> int:
+def simulator() -> NoReturn:
     """Run the simulator."""
-    return _run('simulator')
+    _run('simulator')
 
 
-def player() -> int:
+def player() -> NoReturn:
     """Run the player of recordings."""
-    return _run('player')
+    _run('player')
 
 
-def bag_player() -> int:
+def bag_player() -> NoReturn:
     """Run the bag player."""
-    return _run('bag_player')
+    _run('bag_player')
 
 
-def arm_driver() -> int:
+def arm_driver() -> NoReturn:
     """Run the arm driver."""
-    return _run('arm_driver')
+    _run('arm_driver')
 
 
-def joint_driver() -> int:
+def joint_driver() -> NoReturn:
     """Run the joint driver."""
-    return _run('joint_driver')
+    _run('joint_driver')
 
 
-def twist_repeater() -> int:
+def twist_repeater() -> NoReturn:
     """Run the twist repeater."""
-    return _run('twist_repeater')
+    _run('twist_repeater')
 
 
-def gripper() -> int:
+def gripper() -> NoReturn:
     """Run the gripper."""
-    return _run('gripper')
+    _run('gripper')
 
 
-def gazebo_scene() -> int:
+def gazebo_scene() -> NoReturn:
     """Run the Gazebo scene."""
-    return _run('gazebo_scene')
+    _run('gazebo_scene')
 
 
-def _run(name: str) -> int:
+def end(code: int) -> NoReturn:
+    """
+    End this process, whose node is closed, with ``code``.
+
+    The interpreter is not taken down first: a thread that is still at work in a library, such as
+    one that verifies a model, would abort it.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _run(name: str) -> NoReturn:
     if os.environ.get(END_WITH_PARENT):
         end_with_parent()
     # Nothing is there yet that would have to be closed.
     signal.signal(signal.SIGINT, lambda *_: os._exit(0))
-    return int(import_module(f'sara_ros.nodes.{name}').main())
+    end(import_module(f'sara_ros.nodes.{name}').main())

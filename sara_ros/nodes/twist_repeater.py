@@ -11,6 +11,7 @@ from sara_ros.nodes import qos
 from sara_ros.nodes.parameters import ParameterSpec, declare, value
 from sara_ros.nodes.process import run_node
 from sara_ros.nodes.ros_time import NS, to_ns, to_time
+from sara_ros.nodes.start import end
 
 PARAMETERS: Final = (
     ParameterSpec('input_topic', 'policy/twist_cmd', "The policy's twists.", read_only=True),
@@ -97,4 +98,4 @@ def main(args: list[str] | None = None) -> int:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    end(main())

@@ -24,6 +24,26 @@ sys.exit({name}())
 """
 
 
+AT_WORK = """
+import sys, threading, time, types
+import torch
+from sara_ros.nodes import start
+
+def work():
+    while True:
+        torch.ones(1)
+
+def main():
+    threading.Thread(target=work, daemon=True).start()
+    time.sleep(0.2)
+    print('last words')
+    return 3
+
+sys.modules['sara_ros.nodes.policy'] = types.SimpleNamespace(main=main)
+start.policy()
+"""
+
+
 def start(code, **environment):
     """Return a process that runs ``code``."""
     return subprocess.Popen(
@@ -40,6 +60,13 @@ def test_ctrl_c_during_the_imports_says_nothing(name):
     process.send_signal(signal.SIGINT)
     said, errors = process.communicate(timeout=20)
     assert (process.returncode, said, errors) == (0, '', '')
+
+
+def test_a_thread_at_work_in_a_library_does_not_abort_the_end():
+    """The model manager ended with SIGABRT when Ctrl-C came while it verified a model."""
+    process = start(AT_WORK)
+    said, errors = process.communicate(timeout=60)
+    assert (process.returncode, said, errors) == (3, 'last words\n', '')
 
 
 def test_a_node_does_not_outlive_a_killed_launch():
