@@ -21,7 +21,7 @@ from sara_ros.evaluation.replay.predictions import write_predictions
 from sara_ros.evaluation.replay.remarks import remarks_of
 from sara_ros.evaluation.replay.replay import Replayed, ReplaySettings, Watch, replay
 from sara_ros.evaluation.replay.scores import scores_of
-from sara_ros.evaluation.replay.training_mean import TrainingMean, training_mean
+from sara_ros.evaluation.replay.training_data import trained_on, training_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,14 @@ def play(
     job: Job, source: Source, policy: Policy, watch: Watch = lambda done, total: None
 ) -> JobResult:
     """Do what :func:`run_job` does, with a recording that is open and a policy that is loaded."""
-    mean = _training_mean(job, policy)
+    spec, training = policy.spec, _training(job, policy)
+    mean = training_mean(job.place, spec, training, job.settings.known.training_mean)
     replayed = replay(source, policy, job.settings, watch)
-    scores = scores_of(replayed, job.rate_hz or policy.spec.action.rate_hz, mean.given)
+    scores = scores_of(replayed, job.rate_hz or spec.action.rate_hz, mean.given)
     remarks = remarks_of(replayed)
-    if mean.remark and scores['error']['compared']:
-        remarks.append(f'{source.name}: {mean.remark}')
+    if scores['error']['compared']:
+        about = (mean.remark, trained_on(job.place, spec, training))
+        remarks += [f'{source.name}: {each}' for each in about if each]
     report = {
         'bag': _bag(replayed),
         'model': facts_of(policy, job.contender),
@@ -112,14 +114,13 @@ def play(
     )
 
 
-def _training_mean(job: Job, policy: Policy) -> TrainingMean:
-    training: Mapping[str, Any] = {}
-    if policy.spec.learned:
-        from sara_ros.policies import checkpoint as checkpoints
+def _training(job: Job, policy: Policy) -> Mapping[str, Any]:
+    """Return what the checkpoint says of its training; empty where nothing was trained."""
+    if not policy.spec.learned:
+        return {}
+    from sara_ros.policies import checkpoint as checkpoints
 
-        checkpoint = checkpoints.read(job.models_dir, job.contender.model_id).checkpoint
-        training = checkpoint.training
-    return training_mean(job.place, policy.spec, training, job.settings.known.training_mean)
+    return checkpoints.read(job.models_dir, job.contender.model_id).checkpoint.training
 
 
 def _bag(replayed: Replayed) -> dict[str, Any]:

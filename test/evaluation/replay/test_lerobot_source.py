@@ -19,7 +19,7 @@ from sara_ros.evaluation.replay.places import Place, places_of
 from sara_ros.evaluation.replay.replay import ReplaySettings, replay
 from sara_ros.evaluation.replay.ros2_messages import serialised
 from sara_ros.evaluation.replay.topic_choice import actions_of
-from sara_ros.evaluation.replay.training_mean import training_mean
+from sara_ros.evaluation.replay.training_data import trained_on, training_mean
 
 REAL = Path(__file__).parents[4] / 'shared' / 'data' / 'g1_bottle'
 EVERYTHING = ('/image_raw', '/joint_states', '/action')
@@ -90,6 +90,21 @@ def mean_of(folder, **training):
     spec = joint_spec()
     spec = replace(spec, action=replace(spec.action, dimensions=dimensions))
     return training_mean(Place(folder, 1), spec, training, {})
+
+
+@pytest.mark.parametrize(
+    ('training', 'seen'),
+    [
+        ({'recording': 'recording', 'episodes': [0, 1]}, True),
+        ({'recording': 'recording', 'episodes': [0]}, False),
+        ({'recording': 'another', 'episodes': [1]}, False),
+        ({'recording': 'recording', 'episodes': 1}, False),
+        ({}, False),
+    ],
+)
+def test_an_episode_that_the_model_was_trained_on_is_remarked(recording, training, seen):
+    remark = trained_on(Place(recording, 1), joint_spec(), training)
+    assert remark.startswith("'toy' was trained on this episode") == seen == bool(remark)
 
 
 def test_a_set_of_the_same_name_without_a_training_episode_has_no_mean(recording):

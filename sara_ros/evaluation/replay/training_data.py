@@ -1,4 +1,4 @@
-"""Where the mean action of a model's training data is taken from."""
+"""What a model's training data has to do with a recording."""
 
 from __future__ import annotations
 
@@ -66,6 +66,15 @@ def training_mean(
         return _own(f"none of the episodes that '{model}' was trained on is in {folder}")
     rows = np.concatenate([recording.episode(index).actions for index in episodes])
     return TrainingMean('the training episodes that are here', rows.mean(axis=0, dtype=float))
+
+
+def trained_on(place: Place, spec: PolicySpec, training: Mapping[str, Any]) -> str:
+    """Return a remark where the episode at ``place`` is one that the model was trained on."""
+    episodes = training.get('episodes')
+    there = place.episode is not None and training.get('recording') == name_of(place.path)
+    if not (there and isinstance(episodes, list) and place.episode in episodes):
+        return ''
+    return f"'{spec.model_id}' was trained on this episode; the error says nothing about others"
 
 
 def _own(why: str) -> TrainingMean:
