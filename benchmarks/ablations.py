@@ -32,6 +32,7 @@ from sara_ros.evaluation.piece_store import PieceStore
 from sara_ros.evaluation.success_models import variant_of
 from sara_ros.evaluation.success_page import percent, points
 from sara_ros.policies import checkpoint as checkpoints
+from sara_ros.policies.loading import build_network
 from sara_ros.policies.rt2_config import RT2Config
 from sara_ros.sim.suites import STANDARD_SUITE, SUITES, Suite
 from sara_ros.training.optimiser import Recipe
@@ -169,6 +170,25 @@ def made(label: str, model_id: str) -> Arm:
     return Arm(label, model_id, lambda places: places.bring(model_id), rounds=12)
 
 
+def decoded(label: str, policy: str, decode: str) -> Arm:
+    """Return an arm that plays the shipped ``policy`` with another decoding of its tokens."""
+    name = f'{policy}-{decode}'
+
+    def make(places: Places) -> None:
+        places.bring(policy)
+        stored = checkpoints.read(places.models, policy)
+        network = build_network(stored.checkpoint)
+        checkpoints.load_into(network, stored)
+        changed = replace(
+            stored.checkpoint,
+            spec=replace(stored.checkpoint.spec, model_id=name),
+            model={**stored.checkpoint.model, 'decode': decode},
+        )
+        checkpoints.save(places.models, changed, network.state_dict())
+
+    return Arm(label, name, make)
+
+
 def steps(policy: str, *learners: int) -> Study:
     """
     Return the study of where the recipe of a policy stops improving.
@@ -234,6 +254,16 @@ STUDIES: Final[Mapping[str, Study]] = {
     'phases-pct': phases('pct-tabletop'),
     'steps-rt2': steps('rt2-tabletop', 2000),
     'steps-pct': steps('pct-tabletop', 1000, 2000),
+    'decoding': Study(
+        'Decoding of the action tokens',
+        'The same weights: a dimension is the mean of the 256 bin centres, weighted by their '
+        'probabilities, as shipped, or the centre of the likeliest bin.',
+        'tokens',
+        (
+            decoded('mean', 'rt2-tabletop', 'expectation'),
+            decoded('likeliest bin', 'rt2-tabletop', 'argmax'),
+        ),
+    ),
     'tokens': Study(
         'RT-2 with 784 tokens',
         '200 steps of transfer and 300 of fine-tuning, 16 frames each; as many for the control.',
@@ -328,7 +358,7 @@ def play(
     variant = variant_of(places.models, arm.model_id)
     config = EvaluationConfig(
         places.models, arm.model_id, suite=suite,
-        episodes=min(places.rounds, arm.rounds), first_seed=FIRST_SEED, sha256=variant.sha256,
+        episodes=min(places.rounds, arm.rounds), first_seed=FIRST_SEED, identity=variant.identity,
     )  # fmt: skip
     outcomes: list[Outcome] = []
     for _, some in measure([config], places.workers, places.store):

@@ -63,7 +63,7 @@ def evaluate_model(options: Namespace, models_dir: Path) -> dict[str, Any]:
         models_dir, options.model, options.backend, suite,
         episodes=rounds_for(suite, options.episodes),
         first_seed=CHOICE_SEEDS if options.choose else FIRST_SEED,
-        sha256='' if expert else variant_of(models_dir, options.model).sha256,
+        identity='' if expert else variant_of(models_dir, options.model).identity,
         device=options.device,
     )  # fmt: skip
     # An expert has no hash by which its results could be told from those of another version.

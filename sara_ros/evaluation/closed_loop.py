@@ -38,7 +38,7 @@ class EvaluationConfig:
     :param attention_backend: serve with another backend than the model's; empty for its own.
     :param episodes: episodes of each slot of the suite.
     :param seats: episodes under way at once, whose observations share one pass of the network.
-    :param sha256: hash of the weights, for results that are kept.
+    :param identity: of the model, for results that are kept; see :class:`success_models.Variant`.
     :param device: of torch.
     """
 
@@ -50,7 +50,7 @@ class EvaluationConfig:
     first_seed: int = FIRST_SEED
     rules: Rules = RULES
     seats: int = 16
-    sha256: str = ''
+    identity: str = ''
     device: str = 'cpu'
 
     def __post_init__(self) -> None:
@@ -90,7 +90,7 @@ class EvaluationConfig:
     def key(self) -> dict[str, Any]:
         """What an episode's outcome depends on besides slot and seed."""
         return {
-            'model_id': self.model_id, 'sha256': self.sha256,
+            'model_id': self.model_id, 'identity': self.identity,
             'attention_backend': self.attention_backend, 'suite': self.suite.name,
             'slots': list(self.suite.slots), 'variations': list(self.suite.variations),
             'suite_version': SUITE_VERSION, 'first_seed': self.first_seed,

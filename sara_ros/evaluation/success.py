@@ -124,7 +124,7 @@ def _rows(plan: SuccessPlan, variants: Sequence[Variant]) -> Iterator[_Row]:
             config = EvaluationConfig(
                 plan.models_dir, variant.model_id, suite=suite,
                 episodes=rounds_for(suite, plan.episodes), first_seed=FIRST_SEED,
-                seats=plan.seats, sha256=variant.sha256, device=plan.device,
+                seats=plan.seats, identity=variant.identity, device=plan.device,
             )  # fmt: skip
             yield _Row(variant, config)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+import hashlib
+import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,12 +26,15 @@ class Variant:
 
     :param policy: the model it was up-trained from, or its own name.
     :param backend: its attention backend, or ``CONTROL`` when it is one.
+    :param sha256: of its weights.
+    :param identity: hash of all that its actions depend on.
     """
 
     model_id: str
     policy: str
     backend: str
     sha256: str
+    identity: str
     spec: PolicySpec
 
     @property
@@ -94,7 +99,13 @@ def _variant(stored: StoredCheckpoint, known: Mapping[str, StoredCheckpoint]) ->
     root = parent or name
     while parent := _same_network(known[root].checkpoint, known) if root in known else '':
         root = parent
-    return Variant(name, root, backend, str(stored.weights['sha256']), checkpoint.spec)
+    sha256 = str(stored.weights['sha256'])
+    return Variant(name, root, backend, sha256, _identity(sha256, checkpoint), checkpoint.spec)
+
+
+def _identity(sha256: str, checkpoint: Checkpoint) -> str:
+    served = [sha256, checkpoint.spec.to_dict(), dict(checkpoint.model)]
+    return hashlib.sha256(json.dumps(served, sort_keys=True).encode()).hexdigest()
 
 
 def _same_network(checkpoint: Checkpoint, known: Mapping[str, StoredCheckpoint]) -> str:

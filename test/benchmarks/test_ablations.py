@@ -10,6 +10,7 @@ import pytest
 from uptraining.toys import write_frames, write_model
 
 from sara_ros.core import ParameterError
+from sara_ros.policies import checkpoint as checkpoints
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = 'ablations'
@@ -58,6 +59,17 @@ def test_learners_of_a_training_are_found(script: ModuleType, tmp_path: Path):
     assert script.sequence_of(places.models, 'toy-step-4') > 0
     with pytest.raises(ParameterError, match=r"no model 'toy-step-5' in .*; train it first"):
         places.bring('toy-step-5')
+
+
+def test_an_arm_decodes_otherwise(script: ModuleType, tmp_path: Path):
+    """With the same weights."""
+    write_model(tmp_path / 'shipped', 'rt2')
+    places = script.Places(tmp_path / 'shipped', tmp_path, tmp_path, None, 1, 1, 1, 1)
+    script.decoded('likeliest bin', 'toy', 'argmax').make(places)
+    shipped, made = (checkpoints.read(tmp_path, name) for name in ('toy', 'toy-argmax'))
+    assert made.checkpoint.model == {**shipped.checkpoint.model, 'decode': 'argmax'}
+    assert shipped.checkpoint.model['decode'] == 'expectation'
+    assert made.weights['sha256'] == shipped.weights['sha256']
 
 
 def test_studies_have_distinct_models(script: ModuleType):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 import json
 from pathlib import Path
+import shutil
 
 from matplotlib.container import BarContainer
 from policies import small_models
@@ -18,7 +19,13 @@ from sara_ros.evaluation.closed_loop_episode import Outcome
 from sara_ros.evaluation.piece_store import PieceStore
 from sara_ros.evaluation.success import SuccessPlan, measure_success, rounds_for
 from sara_ros.evaluation.success_join import joined
-from sara_ros.evaluation.success_models import COLUMNS, CONTROL, control_of, find_variants
+from sara_ros.evaluation.success_models import (
+    COLUMNS,
+    CONTROL,
+    control_of,
+    find_variants,
+    variant_of,
+)
 from sara_ros.evaluation.success_page import success_page, success_table
 from sara_ros.evaluation.success_plot import success_figure, success_png
 from sara_ros.policies import checkpoint as checkpoints
@@ -60,7 +67,7 @@ def _fill(store: PieceStore, models: Path, rates: dict[str, int], suite: Suite) 
     """Store outcomes in which every ``rates[model]``-th episode fails."""
     for variant in find_variants(models)[0]:
         config = EvaluationConfig(
-            models, variant.model_id, suite=suite, episodes=ROUNDS, sha256=variant.sha256
+            models, variant.model_id, suite=suite, episodes=ROUNDS, identity=variant.identity
         )
         for index, piece in enumerate(config.pieces):
             outcomes = []
@@ -102,6 +109,16 @@ def test_models_find_their_row_and_their_control(models: Path) -> None:
     assert control_of(by_name['base-sara'], variants) == by_name['base-again']
     assert control_of(by_name['base'], variants) is None
     assert 'policy.json' in skipped['broken']
+
+
+def test_what_a_model_does_depends_on_more_than_its_weights(models: Path, tmp_path: Path) -> None:
+    """Results of another way to decode were once taken for those of the model."""
+    shutil.copytree(models / 'base', tmp_path / 'base')
+    path = tmp_path / 'base/policy.json'
+    path.write_text(path.read_text().replace('"decode": "argmax"', '"decode": "expectation"'))
+    first, second = variant_of(models, 'base'), variant_of(tmp_path, 'base')
+    assert first.sha256 == second.sha256
+    assert first.identity != second.identity
 
 
 def test_rows_hold_what_was_counted(result: dict) -> None:
