@@ -56,6 +56,8 @@ ROUNDS: Final = 32
 _INTRODUCTION: Final = f"""# Ablations
 
 One run an arm: a difference between two arms holds for these weights, and another seed of the training may move it.
+Weights named `-standard` are those before the training in varied scenes; `sara-ros train` makes them.
+Nothing was chosen by these results: each recipe ships its last step.
 All arms play held-out episodes, the same ones or the first of them, of the standard suite where no other is named; the difference is to the first arm, in points, on the episodes that both played, with Newcombe's 95 % interval.
 Made by `.venv/bin/python benchmarks/{PAGE}.py`; source: [`{PAGE}.json`]({PAGE}.json)."""  # noqa: E501
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from sara_ros.cli.train import progress_bar
+from sara_ros.cli.train import progress_bar, without_places
 from sara_ros.core import ParameterError
 from sara_ros.core.allocator import keep_freed_memory
 from sara_ros.core.policy import SCRIPTED_EXPERT
@@ -26,12 +26,13 @@ from sara_ros.evaluation.success_page import success_page
 from sara_ros.evaluation.success_plot import success_png
 from sara_ros.policies.checkpoint import add_metrics
 from sara_ros.sim.suites import suite_named
+from sara_ros.training.disk import writing
 
 TABLE_SUITES: Final = ('standard', 'harder')
 PIECES: Final = 'episodes'
 
 
-def run_evaluate(options: Namespace, models_dir: Path) -> None:
+def run_evaluate(options: Namespace, models_dir: Path, command: str) -> None:
     """
     Do what the command line says.
 
@@ -46,13 +47,18 @@ def run_evaluate(options: Namespace, models_dir: Path) -> None:
         raise ParameterError('name a model, or give --all for every model of the folder')
     keep_freed_memory()
     if options.all:
-        evaluate_all(options, models_dir)
+        evaluate_all(options, models_dir, command)
     else:
-        evaluate_model(options, models_dir)
+        evaluate_model(options, models_dir, command)
 
 
-def evaluate_model(options: Namespace, models_dir: Path) -> dict[str, Any]:
-    """Play one model, print its counts, and write JSON and metrics where asked."""
+def evaluate_model(options: Namespace, models_dir: Path, command: str) -> dict[str, Any]:
+    """
+    Play one model, print its counts, and write them as JSON, and into the model where asked.
+
+    :raises SaraError: for options that do not go together, a model that the tabletop cannot play,
+        and a disk that is full.
+    """
     if len(options.suite) > 1:
         raise ParameterError('one model is played in one suite at a time; --all takes several')
     if options.choose and options.record:
@@ -70,14 +76,18 @@ def evaluate_model(options: Namespace, models_dir: Path) -> dict[str, Any]:
     store = None if expert else PieceStore(options.out / PIECES)
     result = evaluate(config, progress_bar(), workers=options.workers, store=store)
     _print_counts(result)
-    if options.json is not None:
-        write_json(options.json, {**result, 'machine': describe_machine()})
+    name = '-'.join(filter(None, (options.model, options.backend, suite.name)))
+    path = options.json or options.out / f'{name}.json'
+    with writing(path) as partial:
+        facts = {'command': without_places(command), 'machine': describe_machine()}
+        write_json(partial, {**result, **facts})
+    print(f'result: {path}')
     if options.record:
         add_metrics(models_dir, options.model, {'closed_loop': result})
     return result
 
 
-def evaluate_all(options: Namespace, models_dir: Path) -> dict[str, Any]:
+def evaluate_all(options: Namespace, models_dir: Path, command: str) -> dict[str, Any]:
     """
     Play every model in every suite, and write the table as JSON, page and picture.
 
@@ -101,6 +111,7 @@ def evaluate_all(options: Namespace, models_dir: Path) -> dict[str, Any]:
 
     def write(measured: dict[str, Any]) -> dict[str, Any]:
         result = joined(earlier, _with_times(measured, act_ms), weights)
+        result['command'] = without_places(command)
         write_table(options.out, result)
         return result
 

@@ -113,6 +113,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     train.add_argument('--steps', type=int, default=0, help="0: the recipe's")
     train.add_argument('--threads', type=int, default=2, help='CPU threads')
     train.add_argument(
+        '--seed', type=int, help="of weights, batches and scenes; tabletop: 0 to 3; the recipe's"
+    )
+    train.add_argument(
         '--data', type=Path, nargs='+', default=[], metavar='PATH',
         help='LeRobot folder, or bags, for rt2-g1',
     )  # fmt: skip
@@ -287,6 +290,7 @@ def _train(options: argparse.Namespace) -> int:
         work=options.work,
         steps=options.steps,
         threads=options.threads,
+        seed=options.seed,
         data=options.data,
         bags=options_of(options),
         typed=options.typed,
@@ -297,9 +301,12 @@ def _train(options: argparse.Namespace) -> int:
 
 def _uptrain(options: argparse.Namespace) -> int:
     from sara_ros.cli.uptrain import uptrain_model
+    from sara_ros.training.disk import DiskError
 
     try:
         uptrain_model(options, _models_of(options), options.typed)
+    except DiskError:
+        raise  # a full disk is no wrong usage
     except ParameterError as err:
         print(f'sara-ros uptrain: {err}', file=sys.stderr)
         return 2
@@ -322,7 +329,7 @@ def _dataset(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from sara_ros.cli.evaluate import run_evaluate
 
-    run_evaluate(options, _models_of(options))
+    run_evaluate(options, _models_of(options), options.typed)
     return 0
 
 

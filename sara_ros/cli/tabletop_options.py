@@ -30,7 +30,9 @@ def add_evaluate(parser: argparse.ArgumentParser) -> None:
         '--out', type=Path, default=Path('out/evaluate'),
         help='folder of the table and of episodes played, which are not played again',
     )  # fmt: skip
-    parser.add_argument('--json', type=Path, help='write the result to this file')
+    parser.add_argument(
+        '--json', type=Path, help='file of the result; MODEL-SUITE.json below --out'
+    )
     parser.add_argument('--record', action='store_true', help='write it into policy.json')
     parser.add_argument(
         '--choose', action='store_true',
@@ -50,7 +52,9 @@ def add_dagger(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``dagger``."""
     parser.add_argument('model', help='the learner, a folder below the models')
     parser.add_argument('--frames', type=int, default=4000, help='frames of this round')
-    parser.add_argument('--seed', type=int, default=0, help='another gives another round')
+    parser.add_argument(
+        '--seed', type=int, default=0, help='0 to 194; another gives another round'
+    )
     _add_places(parser, 'out/train/MODEL/dagger-SEED')
 
 

@@ -17,7 +17,7 @@ from sara_ros.training.recipes import RECIPES, recipe_config
 from sara_ros.training.recorded import RecordedConfig, train_recorded
 from sara_ros.training.tabletop import TabletopConfig, train_tabletop
 
-_PLACES: Final = ('--models', '--work', '--threads')
+_PLACES: Final = ('--models', '--work', '--threads', '--out', '--json', '--workers')
 
 
 def train(
@@ -28,6 +28,7 @@ def train(
     work: Path | None,
     steps: int,
     threads: int,
+    seed: int | None,
     data: Sequence[Path],
     bags: DatasetOptions,
     typed: str,
@@ -38,10 +39,12 @@ def train(
     :param model_id: name of the model; empty for the recipe's.
     :param work: folder of frames and training state; the run resumes from what it holds.
     :param steps: training steps; 0 for the recipe's.
+    :param seed: of weights, batches and scenes; ``None`` for the recipe's.
     :param data: the LeRobot folder or the bags to train on, where the recipe needs a recording.
     :param bags: what bags do not say about themselves.
     :param typed: the command line.
-    :raises ParameterError: for data that the recipe does not take.
+    :raises ParameterError: for numbers that cannot be used, before anything is written, and for
+        data that the recipe does not take.
     """
     from sara_ros.cli.dataset import training_folder
 
@@ -58,9 +61,10 @@ def train(
         raise ParameterError(
             f"recipe '{recipe}' is not trained on a recording; leave --data out, or train rt2-g1"
         )
-    config = replace(config, threads=threads)
-    if steps:
-        config = replace(config, recipe=replace(config.recipe, steps=steps))
+    how = replace(config.recipe, steps=steps or config.recipe.steps)
+    if seed is not None:
+        how = replace(how, seed=seed)
+    config = replace(config, recipe=how, threads=threads)
     with progress_bar() as bar:
         if not isinstance(config, RecordedConfig):
             return _after_its_parent(config, bar)

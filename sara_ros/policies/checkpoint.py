@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from sara_ros.core import CheckpointError, PolicySpec, SpecError
+from sara_ros.core.files import replacing
 from sara_ros.core.json_fields import Fields
 from sara_ros.policies.model_card import model_card
 
@@ -25,6 +26,7 @@ FORMAT_VERSION: Final = 1
 POLICY_FILE: Final = 'policy.json'
 WEIGHTS_FILE: Final = 'weights.safetensors'
 CARD_FILE: Final = 'README.md'
+AGAIN: Final = 'what was there is as it was before. Make room and give the same command again'
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def save(models_dir: Path, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]
         temporary.chmod(0o755)
         _replace(temporary, folder)
     except (OSError, SafetensorError) as err:
-        message = f"model '{folder.name}': cannot be written to {models_dir}: {err}"
+        message = f"model '{folder.name}': cannot be written to {models_dir}: {err}; {AGAIN}"
         raise CheckpointError(message) from err
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -129,12 +131,14 @@ def add_metrics(models_dir: Path, model_id: str, metrics: Mapping[str, Any]) -> 
     data['metrics'] = {**data.get('metrics', {}), **metrics}
     data = json.loads(_json_text(data))
     try:
-        for name, text in ((CARD_FILE, model_card(data)), (POLICY_FILE, _json_text(data))):
-            temporary = folder / f'.{name}.part'
-            temporary.write_text(text, encoding='utf-8')
-            os.replace(temporary, folder / name)
+        # Both are written before either is renamed, so that they do not come to disagree.
+        with replacing(folder / CARD_FILE) as card, replacing(folder / POLICY_FILE) as policy:
+            card.write_text(model_card(data), encoding='utf-8')
+            policy.write_text(_json_text(data), encoding='utf-8')
     except OSError as err:
-        raise CheckpointError(f"model '{model_id}': cannot be written: {err}") from err
+        names = f'{folder / POLICY_FILE} and {CARD_FILE}'
+        message = f"model '{model_id}': {names} cannot be written: {err}; {AGAIN}"
+        raise CheckpointError(message) from err
 
 
 def list_models(models_dir: Path) -> list[ModelEntry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import mujoco
 import numpy as np
@@ -12,6 +13,9 @@ from sara_ros.core import ParameterError
 from sara_ros.sim.noisy_depth import Cameras
 from sara_ros.sim.points import Float32Array, depth_to_points, to_base
 from sara_ros.sim.scene import FRONT, WRIST
+
+CLOUD_COLORS: Final = ('red', 'green', 'blue')
+"""Point fields of a cloud after ``x y z``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from sara_ros.sim.scene import scene_for
 from sara_ros.sim.variations import check_variations
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
+from sara_ros.training.counts import check_counts
 from sara_ros.training.frames import save_shard
 from sara_ros.training.scenes import DAGGER_SEEDS, TRAINING_SEEDS, SceneRules, visit
 from sara_ros.training.shards import ShardPlan, fill_shards
@@ -48,13 +49,22 @@ class CollectConfig:
     first_seed: int = TRAINING_SEEDS
 
     def __post_init__(self) -> None:
-        """Check the variations, and that the seeds are nobody else's."""
+        """Check the variations and counts, and that the seeds are nobody else's."""
         check_variations(self.variations)
+        check_counts(self, 'frames', 'processes', 'shard')
         last = self.first_seed + (self.seed + 1) * SEEDS_OF_A_COLLECTION
         if self.seed < 0 or (self.first_seed == TRAINING_SEEDS and last > DAGGER_SEEDS):
             raise ParameterError(
                 f'seed is {self.seed}; collections have 0 to '
                 f'{(DAGGER_SEEDS - TRAINING_SEEDS) // SEEDS_OF_A_COLLECTION - 1}'
+            )
+        held_out = self.first_seed < TRAINING_SEEDS
+        room = TRAINING_SEEDS - self.first_seed if held_out else SEEDS_OF_A_COLLECTION
+        first, last = self.seeds
+        if last - first >= room:
+            raise ParameterError(
+                f'frames is {self.frames}; the collection has seeds for '
+                f'{room // SEEDS_OF_A_FRAME}, take fewer'
             )
 
     @property

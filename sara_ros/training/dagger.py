@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from rich.progress import Progress
@@ -20,10 +20,15 @@ from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.variations import check_variations
 from sara_ros.sim.world import TabletopWorld
 from sara_ros.training.capture import Capture, capture
+from sara_ros.training.counts import check_counts
 from sara_ros.training.frames import save_shard
-from sara_ros.training.scenes import DAGGER_SEEDS, draw_task
+from sara_ros.training.scenes import DAGGER_END, DAGGER_SEEDS, draw_task
 from sara_ros.training.shards import ShardPlan, fill_shards
 from sara_ros.training.varied import training_conditions, variation_settings
+
+SEEDS_OF_A_SHARD: Final = 10_000
+SHARDS_OF_A_ROUND: Final = 1000
+SEEDS_OF_A_ROUND: Final = SHARDS_OF_A_ROUND * SEEDS_OF_A_SHARD
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class DaggerConfig:
     One round.
 
     :param models_dir: where the learner is saved as ``model_id``.
+    :param seed: number of the round; each has seeds of its own.
     :param steps: longest episode.
     :param kept: share of visited states that become frames.
     :param delay: steps between an observation and the action that answers it.
@@ -54,8 +60,18 @@ class DaggerConfig:
     variations: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check the variations."""
+        """Check the variations and counts, and that the seeds are nobody else's."""
         check_variations(self.variations)
+        check_counts(self, 'frames', 'processes', 'shard')
+        rounds = (DAGGER_END - DAGGER_SEEDS) // SEEDS_OF_A_ROUND
+        if not 0 <= self.seed < rounds:
+            raise ParameterError(f'seed is {self.seed}; rounds have 0 to {rounds - 1}')
+        # An episode gives several frames, so a shard never needs as many seeds as it has frames.
+        if self.shard > SEEDS_OF_A_SHARD or self.shards > SHARDS_OF_A_ROUND:
+            raise ParameterError(
+                f'frames is {self.frames} in shards of {self.shard}; a round has seeds for '
+                f'{SHARDS_OF_A_ROUND} shards of at most {SEEDS_OF_A_SHARD}, change either'
+            )
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -75,12 +91,16 @@ class DaggerConfig:
     @property
     def seeds(self) -> tuple[int, int]:
         """First and last seed that an episode may have."""
-        shards = -(-self.frames // self.shard)
-        return self.first_seed(0), self.first_seed(shards) - 1
+        return self.first_seed(0), self.first_seed(self.shards) - 1
+
+    @property
+    def shards(self) -> int:
+        """Number of shards."""
+        return -(-self.frames // self.shard)
 
     def first_seed(self, index: int) -> int:
         """Return the first seed of shard ``index``."""
-        return DAGGER_SEEDS + (self.seed * 1000 + index) * 10_000
+        return DAGGER_SEEDS + self.seed * SEEDS_OF_A_ROUND + index * SEEDS_OF_A_SHARD
 
 
 def collect_dagger(config: DaggerConfig, progress: Progress | None = None) -> int:

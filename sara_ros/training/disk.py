@@ -12,21 +12,25 @@ from sara_ros.core import ParameterError
 from sara_ros.core.files import replacing
 
 
+class DiskError(ParameterError):
+    """A file cannot be written; nothing that was asked for is wrong."""
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[Path]:
     """
     Yield the name of a temporary file that takes the place of ``path`` when the block succeeds.
 
-    :raises ParameterError: when it cannot be written; ``path`` is then as it was before.
+    :raises DiskError: when it cannot be written; ``path`` is then as it was before.
     """
     try:
         with replacing(path) as partial:
             yield partial
     except (OSError, SafetensorError) as err:
-        raise ParameterError(
+        raise DiskError(
             f'{path} cannot be written: {err}; the file is as it was before. Make room and give '
             'the same command again, it goes on from what is on the disk'
         ) from err
 
 
-__all__ = ['writing']
+__all__ = ['DiskError', 'writing']

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-import json
 from pathlib import Path
 import re
 from typing import Any
@@ -13,9 +12,11 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-import pyarrow as pa
+from pyarrow import types
 
-from sara_ros.core import ParameterError
+from sara_ros.core import ParameterError, SpecError
+from sara_ros.core.listing import listed
+from sara_ros.training.lerobot_info import ACTION, STATE, Info
 from sara_ros.training.lerobot_layout import LAYOUTS, Layout
 
 Floats = NDArray[np.float32]
@@ -59,20 +60,18 @@ class LeRobotRecording:
         Read ``meta``.
 
         :param cameras: those to read, by feature or its last part; all when empty.
-        :raises ParameterError: when it is missing, of another version, or has no such camera.
+        :raises ParameterError: when it is missing or not complete, of another version, or has no
+            such camera.
         """
         self.root = root
-        self._info = _read_json(root / 'meta' / 'info.json')
-        version = self._info.get('codebase_version')
-        if version not in LAYOUTS:
-            known = ' and '.join(LAYOUTS)
-            raise ParameterError(f"{root}: LeRobot version is '{version}'; {known} are supported")
-        self.fps = float(self._info['fps'])
-        self._features: dict[str, Any] = self._info['features']
-        videos = [name for name, item in self._features.items() if item['dtype'] == 'video']
-        self.cameras = _views(_chosen(root, videos, cameras))
-        self._layout: Layout = LAYOUTS[str(version)](root, self._info)
-        self._tasks = self._layout.tasks()
+        try:
+            self._info = Info(root, LAYOUTS)
+            self._layout: Layout = LAYOUTS[self._info.version](root, self._info)
+            self._tasks = self._layout.tasks()
+        except SpecError as err:
+            raise ParameterError(f'{err}; correct the file') from err
+        self.fps = self._info.fps
+        self.cameras = _views(_chosen(root, self._info.videos, cameras))
 
     def names(self, feature: str) -> tuple[str, ...]:
         """
@@ -80,24 +79,17 @@ class LeRobotRecording:
 
         :raises ParameterError: when ``meta`` does not name every dimension.
         """
-        path = self.root / 'meta' / 'info.json'
-        item = self._features.get(feature)
-        if not isinstance(item, dict):
-            raise ParameterError(f"{path} describes no '{feature}'")
-        names = item.get('names')
-        names = list(names.values()) if isinstance(names, dict) else names
-        if not isinstance(names, list) or not names:
-            raise ParameterError(f"{path} names no dimensions of '{feature}'; name them there")
-        flat = names[0] if len(names) == 1 and isinstance(names[0], list) else names
-        size = int(item['shape'][0])
-        if len(flat) != size:
-            raise ParameterError(f"{path} names {len(flat)} of {size} dimensions of '{feature}'")
-        return tuple(str(name) for name in flat)
+        return self._info.names(feature)
 
     @property
     def action_frame(self) -> str:
         """The frame that displacements are in; empty where the recording does not say."""
-        return str((self._features['action'].get('info') or {}).get('frame', ''))
+        return self._info.action_frame
+
+    @property
+    def tasks_path(self) -> Path:
+        """The file that names the tasks."""
+        return self._layout.tasks_path
 
     def indices(self) -> list[int]:
         """
@@ -108,8 +100,9 @@ class LeRobotRecording:
         described = self._layout.described()
         found = [index for index in described if self._layout.data_path(index).exists()]
         if not found:
+            first = f', the first {self._layout.data_path(described[0])}' if described else ''
             raise ParameterError(
-                f'{self.root}: none of {len(described)} episodes has its parquet file'
+                f'{self.root}: none of {len(described)} episodes has its parquet file{first}'
             )
         return found
 
@@ -117,21 +110,16 @@ class LeRobotRecording:
         """
         Read states and actions.
 
-        :raises ParameterError: for a file that cannot be read, for wrong shapes, and for values
-            that are not finite.
+        :raises ParameterError: for a file that cannot be read, for wrong shapes, for values that
+            are not finite, and for a task that ``meta`` does not name.
         """
         path = self._layout.data_path(index)
-        try:
-            table = self._layout.table(index)
-        except (OSError, pa.ArrowException) as err:
-            raise ParameterError(f'{path} cannot be read: {err}; restore the file') from err
-        named = 'task_index' in table.column_names
-        tasks = table['task_index'].to_pylist() if named else []
+        table = self._layout.table(index)
         return Episode(
             index=index,
-            states=self._matrix(table, 'observation.state', path),
-            actions=self._matrix(table, 'action', path),
-            instruction=self._tasks.get(tasks[0] if tasks else 0, ''),
+            states=self._matrix(table, STATE, path),
+            actions=self._matrix(table, ACTION, path),
+            instruction=self._instruction(table, path),
         )
 
     def images(self, index: int, height: int, width: int, view: str = '') -> NDArray[np.uint8]:
@@ -164,7 +152,7 @@ class LeRobotRecording:
         path = part.path
         if not path.exists():
             raise ParameterError(f'{path} is missing; the recording is not complete')
-        stated = tuple(self._features[feature]['shape'][:2])
+        stated = self._info.picture(feature)
         try:
             with av.open(str(path)) as container:
                 for frame in islice(_from(container, part.start_sec, self.fps), part.frames):
@@ -180,10 +168,28 @@ class LeRobotRecording:
     def _feature(self, view: str) -> str:
         return self.cameras[view] if view else next(iter(self.cameras.values()))
 
+    def _instruction(self, table: Any, path: Path) -> str:
+        """Return what is to be done; empty where the recording names no tasks."""
+        column = 'task_index'
+        task = table[column][0].as_py() if column in table.column_names else 0
+        if not self._tasks:
+            return ''
+        if task not in list(self._tasks):  # a list, because a broken file may hold anything
+            known, place = listed([str(each) for each in self._tasks]), self._layout.tasks_path
+            raise ParameterError(
+                f"{path}: '{column}' is {task!r:.80}, {place} has {known}; add the task there"
+            )
+        return self._tasks[task]
+
     def _matrix(self, table: Any, name: str, path: Path) -> Floats:
-        size = int(self._features[name]['shape'][0])
+        size = self._info.size(name)
         if name not in table.column_names:
             raise ParameterError(f"{path}: column '{name}' is missing")
+        kind = table[name].type
+        if not _lists_numbers(kind):
+            raise ParameterError(
+                f"{path}: column '{name}' is of type {kind}; write a list of {size} numbers a row"
+            )
         rows = table[name].to_pylist()
         wrong = next((row for row in rows if row is None or len(row) != size), None)
         if not rows or wrong is not None:
@@ -196,13 +202,17 @@ class LeRobotRecording:
         return values
 
 
+def _lists_numbers(kind: Any) -> bool:
+    lists = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return lists and (types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+
+
 def _chosen(root: Path, videos: Sequence[str], wanted: Sequence[str]) -> list[str]:
     found = []
-    for name in wanted or videos or ('',):
+    for name in wanted or videos:
         fitting = [each for each in videos if name in (each, _last(each))]
         if not fitting:
-            known = ', '.join(videos) or 'none'
-            raise ParameterError(f"{root}: no camera '{name}'; it has: {known}")
+            raise ParameterError(f"{root}: no camera '{name}'; it has: {', '.join(videos)}")
         found.append(fitting[0])
     return list(dict.fromkeys(found))
 
@@ -219,16 +229,6 @@ def _last(feature: str) -> str:
     """Return the last part of a feature as ROS can have it in a name."""
     name = re.sub(r'\W', '_', feature.rpartition('.')[2])
     return f'camera_{name}' if name[:1].isdigit() else name
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text(encoding='utf-8'))
-    except (OSError, ValueError) as err:
-        raise ParameterError(f'cannot read {path}: {err}') from err
-    if not isinstance(data, dict):
-        raise ParameterError(f'{path}: expected an object, found {type(data).__name__}')
-    return data
 
 
 def _from(container: Any, start_sec: float, fps: float) -> Iterator[Any]:

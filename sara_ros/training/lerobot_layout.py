@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-import json
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -12,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as parquet
 
 from sara_ros.core import ParameterError
+from sara_ros.core.json_fields import Fields
+from sara_ros.training.lerobot_info import Info, read_lines
 
 EPISODES: Final = 'meta/episodes'
 _TASK_COLUMNS: Final = ('task', '__index_level_0__')
@@ -31,7 +33,9 @@ class VideoPart:
 
 
 class Layout(Protocol):
-    """Finds episodes below a folder."""
+    """Finds episodes below a folder; ``tasks_path`` is the file with their instructions."""
+
+    tasks_path: Path
 
     def described(self) -> list[int]:
         """Return the episodes that ``meta`` describes."""
@@ -42,7 +46,11 @@ class Layout(Protocol):
         ...
 
     def table(self, index: int) -> Any:
-        """Return the rows of an episode as an Arrow table."""
+        """
+        Return the rows of an episode as an Arrow table.
+
+        :raises ParameterError: when they cannot be read.
+        """
         ...
 
     def video(self, index: int, camera: str) -> VideoPart:
@@ -50,21 +58,37 @@ class Layout(Protocol):
         ...
 
     def tasks(self) -> dict[int, str]:
-        """Return the instructions by task index."""
+        """
+        Return the instructions by task index; none without ``tasks_path``.
+
+        :raises ParameterError: when the file cannot be read.
+        :raises SpecError: naming what is missing or of another type in it.
+        """
         ...
 
 
 class FileEach:
     """v2.1: every episode has its own parquet file and videos."""
 
-    def __init__(self, root: Path, info: Mapping[str, Any]) -> None:
-        """Read ``info``, the content of ``meta/info.json``."""
-        self._root = root
-        self._info = info
+    def __init__(self, root: Path, info: Info) -> None:
+        """
+        Read where the files are.
+
+        :raises SpecError: when ``info`` does not say it.
+        :raises ParameterError: when a chunk of it holds no episode.
+        """
+        self._paths = _Paths(root, info)
+        self._episodes = info.fields.integer('total_episodes')
+        self._chunk = info.fields.integer('chunks_size')
+        if self._chunk < 1:
+            raise ParameterError(
+                f"{info.path}: 'chunks_size' is {self._chunk}; state the episodes of a folder"
+            )
+        self.tasks_path = root / 'meta' / 'tasks.jsonl'
 
     def described(self) -> list[int]:
         """Return the episodes that ``meta`` describes."""
-        return list(range(int(self._info['total_episodes'])))
+        return list(range(self._episodes))
 
     def data_path(self, index: int) -> Path:
         """Return the parquet file of an episode."""
@@ -72,7 +96,7 @@ class FileEach:
 
     def table(self, index: int) -> Any:
         """Return the rows of an episode."""
-        return parquet.read_table(self.data_path(index))
+        return _read_table(self.data_path(index))
 
     def video(self, index: int, camera: str) -> VideoPart:
         """Return where the frames of an episode are."""
@@ -80,40 +104,37 @@ class FileEach:
 
     def tasks(self) -> dict[int, str]:
         """Return the instructions by task index."""
-        path = self._root / 'meta' / 'tasks.jsonl'
-        if not path.exists():
-            return {}
-        rows = [json.loads(line) for line in path.read_text(encoding='utf-8').splitlines() if line]
-        return {int(row['task_index']): str(row['task']) for row in rows}
+        return _tasks(read_lines(self.tasks_path)) if self.tasks_path.exists() else {}
 
     def _path(self, kind: str, index: int, camera: str) -> Path:
-        chunk = index // int(self._info['chunks_size'])
-        return self._root / str(self._info[kind]).format(
-            episode_chunk=chunk, episode_index=index, video_key=camera
+        return self._paths.path(
+            kind, episode_chunk=index // self._chunk, episode_index=index, video_key=camera
         )
 
 
 class SharedFiles:
     """v3.0: files hold several episodes, and ``meta/episodes`` says which part is whose."""
 
-    def __init__(self, root: Path, info: Mapping[str, Any]) -> None:
+    def __init__(self, root: Path, info: Info) -> None:
         """
         Read which episodes there are.
 
+        :raises SpecError: when ``info`` does not say where the files are.
         :raises ParameterError: when ``meta/episodes`` is missing or lacks a column.
         """
         self._root = root
-        self._info = info
+        self._paths = _Paths(root, info)
+        self.tasks_path = root / 'meta' / 'tasks.parquet'
         paths = sorted((root / EPISODES).rglob('*.parquet'))
         if not paths:
             raise ParameterError(f'{root / EPISODES} holds no parquet file')
         self._rows: dict[int, dict[str, Any]] = {}
         for path in paths:
-            table = parquet.read_table(path)
+            table = _read_table(path)
             # Statistics of every feature stand beside what is needed here.
             kept = [name for name in table.column_names if not name.startswith('stats/')]
             for row in table.select(kept).to_pylist():
-                self._rows[int(_cell(row, 'episode_index', path))] = row
+                self._rows[_whole(row, 'episode_index', path)] = row
 
     def described(self) -> list[int]:
         """Return the episodes that ``meta`` describes."""
@@ -126,8 +147,8 @@ class SharedFiles:
     def table(self, index: int) -> Any:
         """Return the rows of an episode."""
         path = self.data_path(index)
-        table = parquet.read_table(path, filters=[('episode_index', '=', index)])
-        expected = int(_cell(self._rows[index], 'length', self._root / EPISODES))
+        table = _read_table(path, filters=[('episode_index', '=', index)])
+        expected = _whole(self._rows[index], 'length', self._root / EPISODES)
         if table.num_rows != expected:
             raise ParameterError(
                 f'{path}: episode {index} has {table.num_rows} rows, meta states {expected}'
@@ -137,41 +158,78 @@ class SharedFiles:
     def video(self, index: int, camera: str) -> VideoPart:
         """Return where the frames of an episode are."""
         row, place = self._rows[index], self._root / EPISODES
-        start_sec = float(_cell(row, f'videos/{camera}/from_timestamp', place))
+        start_sec = _number(row, f'videos/{camera}/from_timestamp', place)
         path = self._path('video_path', index, f'videos/{camera}', camera)
-        return VideoPart(path, start_sec, int(_cell(row, 'length', place)))
+        return VideoPart(path, start_sec, _whole(row, 'length', place))
 
     def tasks(self) -> dict[int, str]:
         """Return the instructions by task index."""
-        path = self._root / 'meta' / 'tasks.parquet'
+        path = self.tasks_path
         if not path.exists():
             return {}
-        table: pa.Table = parquet.read_table(path)
+        table = _read_table(path)
         # The instruction is the index of a data frame, which has had two names.
         name = next((each for each in _TASK_COLUMNS if each in table.column_names), '')
         if not name or 'task_index' not in table.column_names:
             raise ParameterError(
                 f'{path}: expected task_index and task, found {table.schema.names}'
             )
-        pairs = zip(table['task_index'].to_pylist(), table[name].to_pylist(), strict=True)
-        return {int(index): str(task) for index, task in pairs}
+        rows = enumerate(table.select(['task_index', name]).to_pylist())
+        return _tasks((Fields(row, f'{path}, row {number}') for number, row in rows), name)
 
     def _path(self, kind: str, index: int, part: str, camera: str) -> Path:
         row, place = self._rows[index], self._root / EPISODES
-        return self._root / str(self._info[kind]).format(
+        return self._paths.path(
+            kind,
             video_key=camera,
-            chunk_index=int(_cell(row, f'{part}/chunk_index', place)),
-            file_index=int(_cell(row, f'{part}/file_index', place)),
+            chunk_index=_whole(row, f'{part}/chunk_index', place),
+            file_index=_whole(row, f'{part}/file_index', place),
         )
 
 
-LAYOUTS: Final[Mapping[str, Callable[[Path, Mapping[str, Any]], Layout]]] = {
+LAYOUTS: Final[Mapping[str, Callable[[Path, Info], Layout]]] = {
     'v2.1': FileEach,
     'v3.0': SharedFiles,
 }
 
 
-def _cell(row: Mapping[str, Any], name: str, place: Path) -> Any:
-    if row.get(name) is None:
+class _Paths:
+    """The patterns of ``meta/info.json`` that say where the files are."""
+
+    def __init__(self, root: Path, info: Info) -> None:
+        self._root, self._place = root, info.path
+        self._patterns = {kind: info.fields.text(kind) for kind in ('data_path', 'video_path')}
+
+    def path(self, kind: str, **parts: int | str) -> Path:
+        try:
+            return self._root / self._patterns[kind].format(**parts)
+        except (LookupError, ValueError, AttributeError) as err:
+            raise ParameterError(
+                f"{self._place}: '{kind}' is '{self._patterns[kind]:.80}', which cannot be filled "
+                f'in; write it with {", ".join(parts)} in braces'
+            ) from err
+
+
+def _read_table(path: Path, **options: Any) -> Any:
+    try:
+        return parquet.read_table(path, **options)
+    except (OSError, pa.ArrowException) as err:
+        problem = str(err).partition('\n')[0]  # a schema may follow
+        raise ParameterError(f'{path} cannot be read: {problem}; restore the file') from err
+
+
+def _tasks(rows: Iterable[Fields], name: str = 'task') -> dict[int, str]:
+    return {row.integer('task_index'): row.text(name) for row in rows}
+
+
+def _whole(row: Mapping[str, Any], name: str, place: Path) -> int:
+    return int(_number(row, name, place))
+
+
+def _number(row: Mapping[str, Any], name: str, place: Path) -> float:
+    value = row.get(name)
+    if value is None:
         raise ParameterError(f"{place}: column '{name}' is missing or empty")
-    return row[name]
+    if not isinstance(value, int | float) or not isfinite(value):
+        raise ParameterError(f"{place}: column '{name}' holds {value!r:.80}; write numbers there")
+    return value

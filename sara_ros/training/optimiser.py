@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 import math
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+
+from sara_ros.core import ParameterError
+from sara_ros.training.counts import check_counts
+
+LAST_SEED: Final = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,12 @@ class Recipe:
     ema: float = 0.998
     seed: int = 0
     restarts: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the counts and the seed."""
+        check_counts(self, 'steps', 'batch', 'warm_up_steps')
+        if not 0 <= self.seed <= LAST_SEED:
+            raise ParameterError(f'seed is {self.seed}; must be from 0 to {LAST_SEED}')
 
     def rate_at(self, step: int) -> float:
         """Return the learning rate of ``step``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.metadata import version
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sara_ros.policies.checkpoint import StoredCheckpoint
 from sara_ros.training.disk import writing
 from sara_ros.training.loop import CURVE_FILE
 
@@ -28,10 +30,22 @@ def machine() -> dict[str, Any]:
     }
 
 
-def finish_record(work: Path, model_id: str) -> Path:
-    """Write the record and the picture of the run in ``work``."""
+def finish_record(work: Path, stored: StoredCheckpoint, data: Mapping[str, Any]) -> Path:
+    """
+    Write the record and the picture of the run in ``work``.
+
+    :param stored: the model that came out.
+    :param data: what it was trained on.
+    """
     curve = json.loads((work / CURVE_FILE).read_text(encoding='utf-8'))
-    record = {'model_id': model_id, 'machine': machine(), **curve}
+    record = {
+        'model_id': stored.checkpoint.spec.model_id,
+        'command': stored.checkpoint.training.get('command', ''),
+        'sha256': stored.weights['sha256'],
+        'data': dict(data),
+        'machine': machine(),
+        **curve,
+    }
     path = work / RECORD_FILE
     with writing(path) as partial:
         partial.write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sara_ros.policies.rt2 import RT2Policy
 from sara_ros.policies.rt2_network import RT2Network
 from sara_ros.policies.words import Vocabulary
 from sara_ros.training.baselines import baseline_errors
+from sara_ros.training.counts import check_counts
 from sara_ros.training.lerobot import Episode, LeRobotRecording
 from sara_ros.training.loop import Losses, run_loop, seed_everything
 from sara_ros.training.losses import expectation_loss, soft_targets, token_loss
@@ -62,6 +64,10 @@ class RecordedConfig:
     threads: int = 2
     command: str = ''
 
+    def __post_init__(self) -> None:
+        """Check the threads."""
+        check_counts(self, 'threads')
+
 
 def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> Path:
     """
@@ -78,12 +84,14 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
     # Before the training, because a video that is missing must not be found after it.
     videos = [videos_of(recording, episode) for episode in held_out]
     learner = RecordedLearner(config, spec, recording, train)
+    data = fingerprint(recording, episodes)
     optimiser = run_loop(
         learner,
         learner.losses,
         config.recipe,
         config.work,
         settings={
+            'recording': data,
             'held_out': config.held_out,
             'margin': config.margin,
             'cameras': list(recording.cameras.values()),
@@ -114,8 +122,23 @@ def train_recorded(config: RecordedConfig, progress: Progress | None = None) -> 
         spec, learner.network.config.to_dict(), training=training, metrics=metrics
     )
     folder = checkpoints.save(config.models_dir, checkpoint, learner.network.state_dict())
-    finish_record(config.work, config.model_id)
+    stored = checkpoints.read(config.models_dir, config.model_id)
+    finish_record(config.work, stored, {'recording': config.recording.name, **data})
     return folder
+
+
+def fingerprint(recording: LeRobotRecording, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """Return what tells a recording from others wherever it is: all of it but its videos."""
+    digest = hashlib.sha256((recording.root / 'meta' / 'info.json').read_bytes())
+    for episode in episodes:
+        digest.update(f'{episode.index} {episode.states.shape} {episode.instruction}'.encode())
+        digest.update(episode.states.tobytes())
+        digest.update(episode.actions.tobytes())
+    return {
+        'episodes': len(episodes),
+        'frames': sum(len(episode.actions) for episode in episodes),
+        'sha256': digest.hexdigest(),
+    }
 
 
 class RecordedLearner(nn.Module):
@@ -254,4 +277,7 @@ def _shifted(images: Any, corners: Any, limit: int) -> Any:
     ])  # fmt: skip
 
 
-__all__ = ['RecordedConfig', 'RecordedLearner', 'held_out_error', 'train_recorded', 'videos_of']
+__all__ = [
+    'RecordedConfig', 'RecordedLearner', 'fingerprint', 'held_out_error', 'train_recorded',
+    'videos_of',
+]  # fmt: skip

@@ -8,7 +8,13 @@ from typing import Any, Final
 
 import numpy as np
 
-from sara_ros.core import ActionDimension, ActionSpec, ObservationSpec, PolicySpec
+from sara_ros.core import (
+    ActionDimension,
+    ActionSpec,
+    ObservationSpec,
+    ParameterError,
+    PolicySpec,
+)
 from sara_ros.core.instructions import words_of
 from sara_ros.policies.rt2_config import RT2Config, StateInput, View
 from sara_ros.policies.words import Vocabulary
@@ -26,7 +32,15 @@ def recorded_spec(
     Describe a policy from cameras and joint positions to the recorded actions.
 
     Recordings do not state units, so the spec leaves them open, but for displacements.
+
+    :raises ParameterError: for an episode that does not say what is to be done.
     """
+    silent = next((each for each in train if not words_of(each.instruction)), None)
+    if silent is not None:
+        raise ParameterError(
+            f'{recording.root}: episode {silent.index} has the instruction '
+            f"'{silent.instruction}'; give its task words in {recording.tasks_path}"
+        )
     joints, names = recording.names('observation.state'), recording.names('action')
     targets = targets_in(recording)
     low, high = targets.ranges(

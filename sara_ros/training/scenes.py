@@ -24,6 +24,10 @@ HELD_OUT_SEEDS: Final = 5_000_000
 """First seed of frames that measure action errors: neither trained on nor played closed loop."""
 
 DAGGER_SEEDS: Final = 50_000_000
+"""First seed of DAgger rounds."""
+
+DAGGER_END: Final = 2_000_000_000
+"""First seed after those of DAgger rounds; it fits into 32 bits."""
 
 _SHARE_OF_VERB: Final = {'reach': 0.15, 'push': 0.3, 'lift': 0.2, 'place': 0.35}
 """The longer a task and the finer its end, the more scenes it needs."""

@@ -20,6 +20,7 @@ from sara_ros.policies.words import Vocabulary
 from sara_ros.sim.action_space import tabletop_action
 from sara_ros.training.capture import Capture, require_fit
 from sara_ros.training.collect import CollectConfig, collect
+from sara_ros.training.counts import check_counts
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
 from sara_ros.training.frames import Frames, has_frames, load_frames
 from sara_ros.training.loop import Losses, run_loop, seed_everything
@@ -37,6 +38,14 @@ from sara_ros.training.tabletop_spec import image_observations, point_observatio
 from sara_ros.training.varied import training_instructions, training_sentences
 from sara_ros.training.warm_start import warm_start
 
+LEARNERS: Final = 'learners'
+"""Folder of the models that DAgger rounds began with."""
+
+
+def learner_name(model_id: str, at_step: int) -> str:
+    """Return the name of the learner of a DAgger round."""
+    return f'{model_id}-step-{at_step}'
+
 
 @dataclass(frozen=True, slots=True)
 class DaggerRound:
@@ -49,6 +58,10 @@ class DaggerRound:
     at_step: int
     frames: int
     verbs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the counts."""
+        check_counts(self, 'at_step', 'frames')
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,38 @@ class TabletopConfig:
     exact_steps: int = 0
     command: str = ''
 
+    def __post_init__(self) -> None:
+        """Check the counts, and that each collection has seeds, before anything is written."""
+        check_counts(self, 'instructions', 'threads', 'save_every')
+        self.collection(Capture())
+        for index in range(len(self.rounds)):
+            self.visits(index, Capture())
+
+    def collection(self, wanted: Capture) -> CollectConfig:
+        """
+        Return which frames of the expert are trained on.
+
+        :raises ParameterError: for counts and a seed that cannot be used, unknown variations too.
+        """
+        return CollectConfig(
+            self.work / 'frames', self.frames, self.processes, self.shard, self.recipe.seed,
+            wanted, variations=self.variations,
+        )  # fmt: skip
+
+    def visits(self, index: int, wanted: Capture) -> DaggerConfig:
+        """
+        Return which frames of DAgger round ``index`` are trained on.
+
+        :raises ParameterError: as :meth:`collection` does.
+        """
+        stop = self.rounds[index]
+        return DaggerConfig(
+            self.work / f'dagger-{index}', self.work / LEARNERS,
+            learner_name(self.model_id, stop.at_step), stop.frames, wanted, self.processes,
+            self.shard, seed=self.recipe.seed * 10 + index, verbs=stop.verbs,
+            variations=self.variations,
+        )  # fmt: skip
+
     @property
     def architecture(self) -> RT2Config | PCTConfig:
         """The architecture that is trained."""
@@ -100,15 +145,6 @@ class TabletopConfig:
             network = tabletop_config(self.decode) if self.kind == 'rt2' else pct_config()
         words = Vocabulary.of(training_instructions(self.variations)).words
         return replace(network, vocabulary=words)
-
-
-LEARNERS: Final = 'learners'
-"""Folder of the models that DAgger rounds began with."""
-
-
-def learner_name(model_id: str, at_step: int) -> str:
-    """Return the name of the learner of a DAgger round."""
-    return f'{model_id}-step-{at_step}'
 
 
 def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> Path:
@@ -123,9 +159,9 @@ def train_tabletop(config: TabletopConfig, progress: Progress | None = None) -> 
     for round_index, stop in enumerate((*config.rounds, None)):
         optimiser = run.clone(until=stop.at_step if stop else None)
         if stop is not None:
-            run.dagger(round_index, stop, optimiser)
+            run.dagger(round_index, optimiser)
     folder = run.save(optimiser, config.models_dir, config.model_id)
-    finish_record(config.work, folder.name)
+    finish_record(config.work, checkpoints.read(config.models_dir, folder.name), run.data)
     return folder
 
 
@@ -150,19 +186,10 @@ class _Run:
             begun = warm_start(self.learner.network, config.models_dir, config.warm_start)
             self._parent = begun.parent
         self._capture = capture_of(self.learner)
-        folder = config.work / 'frames'
-        wanted = CollectConfig(
-            folder,
-            config.frames,
-            config.processes,
-            config.shard,
-            config.recipe.seed,
-            self._capture,
-            variations=config.variations,
-        )
+        wanted = config.collection(self._capture)
         collect(wanted, progress)
-        self._expert = load_frames(folder)
-        require_fit(self._expert, self._capture, folder)
+        self._expert = load_frames(wanted.folder)
+        require_fit(self._expert, self._capture, wanted.folder)
         self._visited: Frames | None = None
         state = torch.from_numpy(self._expert['state'])
         self.learner.network.state_mean.copy_(state.mean(dim=0))
@@ -191,8 +218,8 @@ class _Run:
             settings['network'] = self.config.network.to_dict()
         if self.config.exact_steps:
             settings['exact_steps'] = self.config.exact_steps
-        if self.config.warm_start:
-            settings['warm_start'] = self.config.warm_start
+        if self._parent:
+            settings['warm_start'] = dict(self._parent)
         return run_loop(
             self.learner,
             self._losses,
@@ -204,29 +231,25 @@ class _Run:
             progress=self._progress,
         )
 
-    def dagger(self, index: int, stop: DaggerRound, optimiser: Optimiser) -> None:
+    @property
+    def data(self) -> dict[str, Any]:
+        """What is trained on: frames and the first and last seed of each collection."""
+        config, wanted = self.config, self._capture
+        parts: list[CollectConfig | DaggerConfig] = [config.collection(wanted)]
+        parts += [config.visits(index, wanted) for index in range(len(config.rounds))]
+        return {
+            part.folder.name: {'frames': part.frames, 'seeds': list(part.seeds)} for part in parts
+        }
+
+    def dagger(self, index: int, optimiser: Optimiser) -> None:
         """Collect a round with the learner as it is, and add it to what is trained on."""
-        folder = self.config.work / f'dagger-{index}'
+        wanted = self.config.visits(index, self._capture)
         # The learner of a round that is complete is gone: training has gone on since.
-        if not has_frames(folder, stop.frames, self.config.shard):
-            learners = self.config.work / LEARNERS
-            name = learner_name(self.config.model_id, stop.at_step)
-            self.save(optimiser, learners, name)
-            learner = DaggerConfig(
-                folder,
-                learners,
-                name,
-                stop.frames,
-                self._capture,
-                self.config.processes,
-                self.config.shard,
-                seed=self.config.recipe.seed * 10 + index,
-                verbs=stop.verbs,
-                variations=self.config.variations,
-            )
-            collect_dagger(learner, self._progress)
+        if not has_frames(wanted.folder, wanted.frames, wanted.shard):
+            self.save(optimiser, wanted.models_dir, wanted.model_id)
+            collect_dagger(wanted, self._progress)
         rounds = [load_frames(self.config.work / f'dagger-{i}') for i in range(index + 1)]
-        require_fit(rounds[-1], self._capture, folder)
+        require_fit(rounds[-1], self._capture, wanted.folder)
         self._visited = {
             name: np.concatenate([part[name] for part in rounds]) for name in rounds[0]
         }

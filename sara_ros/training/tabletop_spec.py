@@ -6,6 +6,7 @@ from typing import Final
 
 from sara_ros.core import ObservationSpec
 from sara_ros.sim.scene import BASE_FRAME, FINGER_JOINT, FRONT, WRIST
+from sara_ros.sim.sensors import CLOUD_COLORS
 
 STATE: Final = (('ee_pose', 7), ('finger_joint', 1))
 """State observations of every tabletop policy and their sizes."""
@@ -30,7 +31,5 @@ def image_observations() -> tuple[ObservationSpec, ...]:
 
 def point_observations() -> tuple[ObservationSpec, ...]:
     """Return the needs of the PCT variant; the cloud drives it."""
-    cloud = ObservationSpec(
-        'points', 'points', (None, 6), 'm', BASE_FRAME, 0.2, ('red', 'green', 'blue')
-    )
+    cloud = ObservationSpec('points', 'points', (None, 6), 'm', BASE_FRAME, 0.2, CLOUD_COLORS)
     return (cloud, *state_observations())

@@ -75,7 +75,7 @@ def uptrain(
     f32, wherever the training was.
 
     :param here: those processes.
-    :raises ParameterError: for those, and for resuming with other settings.
+    :raises ParameterError: for those, for resuming with other settings, and a disk that is full.
     :raises CheckpointError: when the model cannot be read.
     """
     with running(progress if here.is_main else None) as bar:

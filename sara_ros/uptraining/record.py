@@ -6,13 +6,13 @@ from collections.abc import Mapping
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any, Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from sara_ros.training.disk import writing
 from sara_ros.training.loop import CURVE_FILE
 
 RECORD_FILE: Final = 'record.json'
@@ -32,7 +32,11 @@ def read_points(folder: Path | None) -> Points:
 
 
 def write_curves(folder: Path, curves: Mapping[str, Points]) -> None:
-    """Write the curves of each phase (transfer, finetune, softmax_control) as CSV and as PNG."""
+    """
+    Write the curves of each phase (transfer, finetune, softmax_control) as CSV and as PNG.
+
+    :raises DiskError: when they cannot be written.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
     writer.writerow(('phase', 'step', 'name', 'value'))
@@ -43,8 +47,10 @@ def write_curves(folder: Path, curves: Mapping[str, Points]) -> None:
                 for name, value in point.items()
                 if name != 'step'
             )
-    _replace(folder / CSV_FILE, text.getvalue().encode())
-    _replace(folder / PICTURE_FILE, _picture(curves))
+    with writing(folder / CSV_FILE) as partial:
+        partial.write_text(text.getvalue(), encoding='utf-8')
+    with writing(folder / PICTURE_FILE) as partial:
+        partial.write_bytes(_picture(curves))
 
 
 def _picture(curves: Mapping[str, Points]) -> bytes:
@@ -82,12 +88,6 @@ def _dress(axes: Axes, title: str, unit: str) -> None:
         axes.legend(fontsize=8)
     else:
         axes.text(0.5, 0.5, 'no steps', transform=axes.transAxes, ha='center')
-
-
-def _replace(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f'.{path.name}.part')
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
 
 
 __all__ = ['CSV_FILE', 'PICTURE_FILE', 'RECORD_FILE', 'Points', 'read_points', 'write_curves']

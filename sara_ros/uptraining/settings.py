@@ -9,12 +9,12 @@ import fcntl
 import hashlib
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, Final
 
 from sara_ros.core import ParameterError
 from sara_ros.policies.attention_layers import SOFTMAX
+from sara_ros.training.disk import writing
 from sara_ros.training.optimiser import Recipe
 from sara_ros.uptraining.data import DataOptions
 
@@ -172,11 +172,13 @@ def claim(folder: Path, settings: Mapping[str, Any]) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` in one step, so that the file is complete or not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.part')
-    temporary.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
-    os.replace(temporary, path)
+    """
+    Write ``value`` in one step, so that the file is complete or not there.
+
+    :raises DiskError: when it cannot be written.
+    """
+    with writing(path) as partial:
+        partial.write_text(json.dumps(value, indent=1) + '\n', encoding='utf-8')
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from training.test_bad_input import files, full_disk
 from uptraining.toys import write_model
 
 from sara_ros.cli.main import main
@@ -52,6 +53,22 @@ def test_models_are_named_in_full(
     said = capsys.readouterr().out
     assert name in said
     assert '1 of 1 models verified' in said
+
+
+def test_disk_that_is_full_at_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file was not named."""
+    counts = {'success': 0.5, 'successes': 8, 'episodes': 16, 'ci95': [0.28, 0.72]}
+    played = {**counts, 'per_verb': {'reach': counts}}
+    monkeypatch.setattr('sara_ros.cli.evaluate.evaluate', lambda *_, **__: played)
+    path = tmp_path / 'found.json'
+    with full_disk(100):
+        assert main(['evaluate', 'scripted_expert', '--json', str(path)]) == 1
+    said = capsys.readouterr().err
+    assert f'{path} cannot be written' in said
+    assert 'Make room' in said
+    assert files(tmp_path) == []
 
 
 def test_evaluating_an_absent_model_fails_clearly(

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from sara_ros.cli import train
 from sara_ros.cli.main import main
 from sara_ros.cli.train import held_out_table
@@ -28,7 +30,7 @@ def test_a_model_that_another_begins_with_is_trained_first(tmp_path, monkeypatch
 
     def trained(config, bar):
         runs.append(config)
-        (config.models_dir / config.model_id).mkdir(parents=True)
+        (config.models_dir / config.model_id).mkdir(parents=True, exist_ok=True)
         return config.models_dir / config.model_id
 
     monkeypatch.setattr(train, 'train_tabletop', trained)
@@ -43,3 +45,26 @@ def test_a_model_that_another_begins_with_is_trained_first(tmp_path, monkeypatch
     assert runs[0].command == 'sara-ros train rt2-tabletop-standard'
     assert main(['train', 'rt2-tabletop-784', *given]) == 0
     assert [run.model_id for run in runs[2:]] == ['rt2-tabletop-784']
+    assert main(['train', 'rt2-tabletop-784', *given, '--seed', '3']) == 0
+    assert [run.recipe.seed for run in runs] == [0, 0, 0, 3]
+    assert runs[3].command == 'sara-ros train rt2-tabletop-784 --seed 3'
+
+
+@pytest.mark.parametrize('recipe', ['rt2-tabletop', 'rt2-g1'])
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        (('--steps', '-1'), 'steps is -1; must be at least 1'),
+        (('--threads', '0'), 'threads is 0; must be at least 1'),
+        (('--seed', '-1'), 'seed is -1; must be from 0'),
+    ],
+)
+def test_numbers_that_cannot_be_used_leave_everything_as_it_is(
+    tmp_path, monkeypatch, capsys, recipe, given, message
+):
+    """-1 steps once replaced a model by untrained weights, and ended in a traceback."""
+    monkeypatch.chdir(tmp_path)
+    data = ('--data', 'recording') if recipe == 'rt2-g1' else ()
+    assert main(['train', recipe, '--models', 'models', *data, *given]) == 1
+    assert f'sara-ros train: {message}' in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

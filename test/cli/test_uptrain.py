@@ -7,6 +7,7 @@ from pathlib import Path
 import shlex
 
 import pytest
+from training.test_bad_input import files, full_disk
 from uptraining.toys import write_frames, write_model
 
 from sara_ros.cli.main import main
@@ -82,6 +83,16 @@ def test_backend_is_asked_for(toy: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_absent_model(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(['uptrain', 'absent', '--backend', 'sara', '--models', str(toy)]) == 1
     assert "model 'absent' not found" in capsys.readouterr().err
+
+
+def test_disk_that_is_full(toy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no wrong usage, which is what its exit code said."""
+    with full_disk(100):
+        assert run(toy, '--backend', 'sara') == 1
+    said = capsys.readouterr().err
+    assert 'uptrain/toy-sara/settings.json cannot be written' in said
+    assert 'give the same command again' in said
+    assert files(toy / 'work') == []
 
 
 def test_options() -> None:

@@ -218,6 +218,7 @@ def test_the_command_plays_writes_and_resumes(
     (row,) = written['rows']
     assert (row['policy'], row['suite'], row['episodes']) == ('larger', 'new-tasks', 2)
     assert row['act_ms']['p50'] > 0
+    assert written['command'].startswith('sara-ros evaluate --all --policy larger')
     assert '# Closed-loop success' in (out / 'success.md').read_text()
     pieces = {path: path.stat().st_mtime_ns for path in out.rglob('000.json')}
     assert len(pieces) == 1
@@ -272,6 +273,16 @@ def test_the_command_adds_to_the_table(models: Path, tmp_path: Path) -> None:
     rows = json.loads((tmp_path / 'success.json').read_text())['rows']
     assert [row['model_id'] for row in rows] == ['base-sara', 'larger']
     assert all(row['act_ms']['count'] for row in rows)
+
+
+def test_the_result_of_one_model_says_what_was_done(models: Path, tmp_path: Path) -> None:
+    given = ['evaluate', 'larger', '--suite', 'new-tasks', '--episodes', '2',
+             '--models', str(models), '--out', str(tmp_path)]  # fmt: skip
+    assert main(given) == 0
+    written = json.loads((tmp_path / 'larger-new-tasks.json').read_text())
+    assert written['command'] == 'sara-ros evaluate larger --suite new-tasks --episodes 2'
+    assert (written['episodes'], written['seeds'][0]) == (2, 500_000)
+    assert written['machine']['cpu']
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{}', '{"schema": "sara_ros.success/1"}'])

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from sara_ros.core import ActionDimension, ActionSpec, ObservationSpec, PolicySpec
-from sara_ros.core.spec import END_EFFECTOR_DIMENSIONS
+from sara_ros.core import ActionSpec, ObservationSpec, PolicySpec
 from sara_ros.policies import checkpoint as checkpoints
 from sara_ros.policies.checkpoint import Checkpoint
 from sara_ros.policies.loading import build_network
 from sara_ros.policies.pct_config import PCTConfig
 from sara_ros.policies.rt2_config import RT2Config, StateInput, View
 from sara_ros.policies.words import Vocabulary
+from sara_ros.sim.action_space import tabletop_action
 
 INSTRUCTIONS = ('reach the red block', 'push the blue block')
 STATE = (StateInput('ee_pose', 7), StateInput('finger_joint', 1))
@@ -23,12 +23,13 @@ WORDS = Vocabulary.of(INSTRUCTIONS).words
 
 
 def action(horizon: int = 1) -> ActionSpec:
-    """Return an end-effector action with asymmetric ranges."""
+    """Return an end-effector action with asymmetric ranges within the tabletop's."""
+    whole = tabletop_action()
     dimensions = tuple(
-        ActionDimension(name, '', -0.1 * index, 1.0 + index)
-        for index, name in enumerate(END_EFFECTOR_DIMENSIONS)
+        replace(dimension, low=dimension.low * index / 8)
+        for index, dimension in enumerate(whole.dimensions)
     )
-    return ActionSpec('end_effector_delta', dimensions, 'base_link', 20.0, horizon)
+    return replace(whole, dimensions=dimensions, horizon=horizon)
 
 
 def spec(kind: str, model_id: str = 'tiny', horizon: int = 1, history: int = 1) -> PolicySpec:

@@ -230,6 +230,26 @@ def test_add_metrics(tmp_path):
     assert 'episodes: 4' in (stored.folder / 'README.md').read_text()
 
 
+@pytest.mark.parametrize('name', ['README.md', 'policy.json'])
+def test_disk_that_fills_while_metrics_are_added(tmp_path, monkeypatch, name):
+    """The card was new beside an old policy.json, and a part of the file stayed in the folder."""
+    make(tmp_path, 'rt2')
+    folder = tmp_path / 'tiny'
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write = checkpoints.Path.write_text
+
+    def full(self, text, encoding=None):
+        if self.suffix == f'.{name.split(".")[1]}':
+            write(self, text[:20], encoding=encoding)
+            raise OSError(28, 'No space left on device')
+        return write(self, text, encoding=encoding)
+
+    monkeypatch.setattr(checkpoints.Path, 'write_text', full)
+    with pytest.raises(CheckpointError, match=r'tiny/policy\.json and README\.md cannot be.*room'):
+        checkpoints.add_metrics(tmp_path, 'tiny', {'closed_loop': {'success': 3}})
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_backend_of_a_trained_model(tmp_path, caplog):
     """Any parameter-free backend serves any model, with a warning; unknown ones are listed."""
     make(tmp_path, 'rt2')

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 import resource
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import nn
 from training.test_lerobot import CAMERA, recording
 
 from sara_ros.core import ParameterError
+from sara_ros.policies.checkpoint import read
 from sara_ros.training.capture import VIEWS, Capture, require_fit
 from sara_ros.training.frames import has_frames, load_frames, save_shard
 from sara_ros.training.lerobot import LeRobotRecording
@@ -22,6 +24,8 @@ from sara_ros.training.record import finish_record
 from sara_ros.training.recorded import RecordedConfig, train_recorded
 
 __all__ = ['recording']
+
+MODELS = Path(__file__).parents[2] / 'models'
 
 
 @contextmanager
@@ -86,10 +90,10 @@ def test_disk_that_fills_while_collecting(tmp_path):
 def test_disk_that_fills_at_the_record(tmp_path):
     """The record of an earlier run stays."""
     train(tmp_path)
-    finish_record(tmp_path, 'toy')
+    finish_record(tmp_path, read(MODELS, 'rt2-g1'), {})
     before = (tmp_path / 'record.json').read_bytes()
     with full_disk(300), pytest.raises(ParameterError, match=r'record\.json cannot be written'):
-        finish_record(tmp_path, 'other')
+        finish_record(tmp_path, read(MODELS, 'rt2-tabletop'), {})
     assert (tmp_path / 'record.json').read_bytes() == before
 
 

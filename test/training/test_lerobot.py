@@ -15,6 +15,7 @@ from sara_ros.training.baselines import baseline_errors
 from sara_ros.training.lerobot import LeRobotRecording
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.recorded import RecordedConfig, train_recorded
+from sara_ros.training.recorded_spec import recorded_spec
 from sara_ros.training.recorded_targets import JointTargets
 
 JOINTS = ['shoulder', 'elbow', 'wrist']
@@ -150,6 +151,123 @@ def test_not_a_recording(recording, tmp_path):
     path.write_text(json.dumps({**json.loads(path.read_text()), 'codebase_version': 'v1.6'}))
     with pytest.raises(ParameterError, match=r"version is 'v1\.6'; v2\.1 and v3\.0 are supported"):
         LeRobotRecording(recording)
+
+
+def alter(root, *keys, to=None):
+    """Change what ``meta/info.json`` has at ``keys``; without a value it is left out."""
+    path = root / 'meta' / 'info.json'
+    info = json.loads(path.read_text())
+    place = info
+    for key in keys[:-1]:
+        place = place[key]
+    if to is None:
+        del place[keys[-1]]
+    else:
+        place[keys[-1]] = to
+    path.write_text(json.dumps(info))
+
+
+def opened(root):
+    """Return the episodes and what their actions are called."""
+    source = LeRobotRecording(root)
+    return source.indices(), source.names('action')
+
+
+@pytest.mark.parametrize(
+    ('keys', 'to', 'message'),
+    [
+        (('fps',), None, r"info\.json: 'fps' is missing; correct the file"),
+        (('fps',), 'ten', r"info\.json\.fps: expected a number, found 'ten'; correct the file"),
+        (('fps',), 0, r"info\.json: 'fps' is 0; state the frames per second"),
+        (('fps',), float('nan'), r"info\.json: 'fps' is nan; state the frames per second"),
+        (('features',), None, r"info\.json: 'features' is missing"),
+        (('features',), [], r'info\.json\.features: expected an object, found \[\]'),
+        (('features', 'action'), None, r"info\.json describes no 'action'; it must be recorded"),
+        (('features', 'action'), 7, r'info\.json\.features\.action: expected an object, found 7'),
+        (('features', 'action', 'dtype'), None, r"features\.action: 'dtype' is missing"),
+        (('features', 'action', 'shape'), [], r"shape of 'action' is \[\]; state how many numb"),
+        (('features', 'action', 'names'), ['a'] * 3, r"dimensions of 'action' 'a'; tell them ap"),
+        (('features', 'action', 'info'), 'x', r'features\.action\.info: expected an object, f'),
+        (('features', 'observation.state'), None, r"describes no 'observation\.state'"),
+        (('features', CAMERA), None, r"info\.json describes no feature of dtype 'video'; record"),
+        (('features', CAMERA, 'shape'), None, r"observation\.images\.head: 'shape' is missing"),
+        (('features', CAMERA, 'shape'), [0, 48], r"head' is \[0, 48\]; state height and width"),
+        (('total_episodes',), None, r"info\.json: 'total_episodes' is missing"),
+        (('total_episodes',), 0, 'none of 0 episodes has its parquet file$'),
+        (('chunks_size',), None, r"info\.json: 'chunks_size' is missing"),
+        (('chunks_size',), 0, r"'chunks_size' is 0; state the episodes of a folder"),
+        (('data_path',), None, r"info\.json: 'data_path' is missing"),
+        (
+            ('data_path',),
+            '{chunk}',
+            r"'data_path' is '\{chunk\}'.*with episode_chunk, episode_ind",
+        ),
+        (('data_path',), 'x', r'none of 4 episodes has its parquet file, the first .*/x$'),
+        (('video_path',), 3, r'info\.json\.video_path: expected a string, found 3'),
+    ],
+)
+def test_info_that_is_not_complete(recording, keys, to, message):
+    """Most ended in a traceback, as KeyError: 'fps', or named no file."""
+    alter(recording, *keys, to=to)
+    with pytest.raises(ParameterError, match=message):
+        opened(recording)
+
+
+@pytest.mark.parametrize(
+    ('column', 'values', 'message'),
+    [
+        ('action', [0.5], r"column 'action' is of type double; write a list of 3 numbers a row"),
+        ('action', ['up'], r"column 'action' is of type string; write a list of 3 numbers a row"),
+        ('action', [['a', 'b', 'c']], r"'action' is of type list<element: string>; write a list"),
+        ('task_index', [9], r"'task_index' is 9, .*tasks\.jsonl has 0; add the task there"),
+        ('task_index', [[0]], r"'task_index' is \[0\], .*tasks\.jsonl has 0; add the task there"),
+    ],
+)
+def test_columns_of_another_kind(recording, column, values, message):
+    """Scalars ended in a traceback, and an unknown task as an empty instruction."""
+    path = recording / 'data/chunk-000/episode_000001.parquet'
+    table = parquet.read_table(path)
+    place = table.column_names.index(column)
+    parquet.write_table(table.set_column(place, column, pa.array(values * 12)), path)
+    with pytest.raises(ParameterError, match=rf'episode_000001\.parquet: .*{message}'):
+        LeRobotRecording(recording).episode(1)
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('{"task_index": 1, ', r'tasks\.jsonl, line 3: cannot read the JSON: .*; correct it'),
+        ('[]', r'tasks\.jsonl, line 3: expected an object, found list; correct the file'),
+        ('{"task": "go"}', r"tasks\.jsonl, line 3: 'task_index' is missing; correct the file"),
+        ('{"task_index": "1"}', r"line 3\.task_index: expected a whole number, found '1'"),
+    ],
+)
+def test_tasks_that_cannot_be_read(recording, line, message):
+    """It ended in a traceback."""
+    with (recording / 'meta' / 'tasks.jsonl').open('a') as file:
+        file.write(f'\n{line}\n')
+    with pytest.raises(ParameterError, match=message):
+        LeRobotRecording(recording)
+
+
+def test_tasks_may_hold_separators_of_lines(recording):
+    """A broken line was seen where JSON has none."""
+    path = recording / 'meta' / 'tasks.jsonl'
+    path.write_text('{"task_index": 0, "task": "wave\u2028twice"}\n', encoding='utf-8')
+    assert LeRobotRecording(recording).episode(0).instruction == 'wave\u2028twice'
+
+
+@pytest.mark.parametrize('task', [None, ' ! '])
+def test_training_without_an_instruction(recording, task):
+    """Said was only that the instruction is empty; replay may be given another one."""
+    path = recording / 'meta' / 'tasks.jsonl'
+    path.unlink()
+    if task:
+        path.write_text(json.dumps({'task_index': 0, 'task': task}))
+    source = LeRobotRecording(recording)
+    message = rf"episode 1 has the instruction '{task or ''}'; give its task words in .*\.jsonl"
+    with pytest.raises(ParameterError, match=message):
+        recorded_spec('waver', source, [source.episode(1)], 0.1)
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason='the shared G1 recording is not on this machine')

@@ -12,6 +12,7 @@ from sara_ros.core import ParameterError
 from sara_ros.training.lerobot import LeRobotRecording
 
 CAMERA = 'observation.images.head'
+EPISODES = 'meta/episodes/chunk-000/file-000.parquet'
 LENGTHS = (8, 5, 9)
 JOINTS = ['shoulder', 'elbow']
 
@@ -114,3 +115,62 @@ def test_meta_without_a_column_is_named(shared):
     path.unlink()
     with pytest.raises(ParameterError, match='holds no parquet file'):
         LeRobotRecording(shared)
+
+
+@pytest.mark.parametrize(
+    ('relative', 'column', 'values', 'message'),
+    [
+        ('meta/tasks.parquet', 'task_index', ['0', '1'],
+         r"tasks\.parquet, row 0\.task_index: expected a whole number, found '0'; correct the f"),
+        ('meta/tasks.parquet', '__index_level_0__', ['wave', None],
+         r'tasks\.parquet, row 1\.__index_level_0__: expected a string, found None'),
+        ('meta/tasks.parquet', 'task_index', [3, 4],
+         r"file-000\.parquet: 'task_index' is 0, .*tasks\.parquet has 3, 4; add the task there"),
+        (EPISODES, 'length', ['8', '5', '9'],
+         r"meta/episodes: column 'length' holds '8'; write numbers there"),
+        (EPISODES, 'data/file_index', [float('inf')] * 3, r"'data/file_index' holds inf; write"),
+        (EPISODES, 'episode_index', ['a', 'b', 'c'], r"'episode_index' holds 'a'; write numbers"),
+        ('data/chunk-000/file-000.parquet', 'action', [0.5] * 13,
+         r"file-000\.parquet: column 'action' is of type double; write a list of 2 numbers a row"),
+        ('data/chunk-000/file-000.parquet', 'episode_index', None,
+         r'file-000\.parquet cannot be read: No match.*\(episode_index\).*; restore the file$'),
+    ],
+)  # fmt: skip
+def test_columns_of_another_kind(shared, relative, column, values, message):
+    """They ended in tracebacks."""
+    path = shared / relative
+    table = parquet.read_table(path)
+    table, place = table.drop_columns([column]), table.column_names.index(column)
+    if values is not None:
+        table = table.add_column(place, column, pa.array(values))
+    parquet.write_table(table, path)
+    with pytest.raises(ParameterError, match=message):
+        LeRobotRecording(shared).episode(0)
+
+
+@pytest.mark.parametrize('relative', ['meta/tasks.parquet', EPISODES])
+def test_meta_that_cannot_be_read(shared, relative):
+    """It ended in a traceback."""
+    (shared / relative).write_bytes(b'PAR1')
+    with pytest.raises(ParameterError, match=rf'{relative} cannot be read: .*; restore the file'):
+        LeRobotRecording(shared)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'data_path': 3}, r'info\.json\.data_path: expected a string, found 3'),
+        (
+            {'data_path': '{episode_index}'},
+            r"'data_path' is '\{epi.*chunk_index, file_index in br",
+        ),
+        ({'video_path': None}, r'info\.json\.video_path: expected a string, found None'),
+        ({'features': []}, r'info\.json\.features: expected an object, found \[\]'),
+    ],
+)
+def test_info_that_is_not_complete(shared, changes, message):
+    """Its keys are those of either version."""
+    path = shared / 'meta' / 'info.json'
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(ParameterError, match=message):
+        LeRobotRecording(shared).indices()

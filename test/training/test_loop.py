@@ -1,6 +1,7 @@
 """A run that was stopped goes on as if it had not been."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ import torch
 from torch import nn
 
 from sara_ros.core import ParameterError
+from sara_ros.policies.checkpoint import read
 from sara_ros.training.loop import run_loop
 from sara_ros.training.optimiser import Recipe
 from sara_ros.training.record import finish_record
 
+MODELS = Path(__file__).parents[2] / 'models'
 RECIPE = Recipe(steps=30, batch=8, warm_up_steps=5)
 
 
@@ -94,10 +97,30 @@ def test_other_settings_are_refused(tmp_path):
 def test_it_learns_and_leaves_a_record(tmp_path):
     """The loss falls; the record and the picture are there."""
     run(tmp_path, recipe=Recipe(steps=200, batch=32, learning_rate=1e-2, warm_up_steps=5))
-    record = json.loads(finish_record(tmp_path, 'tiny').read_text())
+    stored = read(MODELS, 'rt2-g1')
+    record = json.loads(finish_record(tmp_path, stored, {'recording': 'a'}).read_text())
+    assert record['model_id'] == 'rt2-g1'
+    assert record['command'].startswith('sara-ros train rt2-g1')
+    assert (record['sha256'], record['data']) == (stored.weights['sha256'], {'recording': 'a'})
     assert record['points'][-1]['loss'] < 0.3 * record['points'][0]['loss']
     assert record['machine']['versions']['torch']
     assert (tmp_path / 'loss.png').read_bytes().startswith(b'\x89PNG')
+
+
+@pytest.mark.parametrize(
+    ('number', 'message'),
+    [
+        ({'steps': 0}, 'steps is 0; must be at least 1'),
+        ({'steps': 5, 'batch': 0}, 'batch is 0; must be at least 1'),
+        ({'steps': 5, 'warm_up_steps': -1}, 'warm_up_steps is -1; must be at least 1'),
+        ({'steps': 5, 'seed': -1}, 'seed is -1; must be from 0 to 4294967295'),
+        ({'steps': 5, 'seed': 1 << 64}, 'seed is 18446744073709551616; must be'),
+    ],
+)
+def test_numbers_of_a_recipe_are_checked(number, message):
+    """A run of no steps once put untrained weights in the place of a model."""
+    with pytest.raises(ParameterError, match=message):
+        Recipe(**number)
 
 
 def test_the_rate_restarts():

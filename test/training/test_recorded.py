@@ -17,6 +17,7 @@ from sara_ros.training.optimiser import Recipe
 from sara_ros.training.recorded import (
     RecordedConfig,
     RecordedLearner,
+    fingerprint,
     held_out_error,
     train_recorded,
     videos_of,
@@ -30,9 +31,11 @@ from sara_ros.uptraining.recorded_data import RecordedData
 JOINTS = ('shoulder', 'elbow')
 
 
-def write_hand(root, lengths, instructions=('reach the cup', 'lift the cup'), cameras=('front',)):
+def write_hand(
+    root, lengths, instructions=('reach the cup', 'lift the cup'), cameras=('front',), seed=0
+):
     """Write episodes of an end effector that moves by 2 mm a step with a half-open hand."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     root.mkdir()
     with DatasetWriter(
         root,
@@ -196,6 +199,22 @@ def test_one_camera_of_several_is_chosen(tmp_path):
         ParameterError, match=r"no camera 'left'; it has: observation\.images\.top"
     ):
         LeRobotRecording(root, ['left'])
+
+
+def test_a_run_keeps_to_its_recording(tmp_path):
+    """A finished run once gave its model to any recording of the same shapes."""
+    first = write_hand(tmp_path / 'first', (3, 4))
+    folder = train_recorded(config(tmp_path, first))
+    before = (folder / 'policy.json').read_bytes()
+    data = json.loads((tmp_path / 'work' / 'record.json').read_text())['data']
+    assert (data['recording'], data['episodes'], data['frames']) == ('first', 2, 7)
+    other = write_hand(tmp_path / 'other', (3, 4), seed=1)
+    with pytest.raises(ParameterError, match=r'a run with other settings \(recording\)'):
+        train_recorded(config(tmp_path, other))
+    assert (folder / 'policy.json').read_bytes() == before
+    moved = LeRobotRecording(first.rename(tmp_path / 'moved'))
+    found = fingerprint(moved, [moved.episode(index) for index in (0, 1)])
+    assert data == {'recording': 'first', **found}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from sara_ros.training.collect import CollectConfig, collect
 from sara_ros.training.dagger import DaggerConfig, collect_dagger
 from sara_ros.training.frames import load_frames
 from sara_ros.training.pct_tabletop import pct_config
-from sara_ros.training.scenes import DAGGER_SEEDS, TRAINING_SEEDS
+from sara_ros.training.scenes import DAGGER_END, DAGGER_SEEDS, TRAINING_SEEDS
 from sara_ros.training.shards import SETTINGS_FILE, ShardPlan, claim_folder
 
 MODELS = Path(__file__).parents[2] / 'models'
@@ -58,6 +58,38 @@ def test_numbers_are_checked(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match='seed is 4; collections have 0 to 3'):
         CollectConfig(tmp_path, seed=4)
     assert CollectConfig(tmp_path, frames=2_000_000, seed=3).seeds[1] < DAGGER_SEEDS
+    with pytest.raises(ParameterError, match='2500001; the collection has seeds for 2500000'):
+        CollectConfig(tmp_path, frames=2_500_001)
+    assert CollectConfig(tmp_path, frames=2_500_000, seed=3).seeds[1] == DAGGER_SEEDS - 1
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'message'),
+    [
+        ({'seed': -5}, 'seed is -5; rounds have 0 to 194'),
+        ({'seed': 195}, 'seed is 195; rounds have 0 to 194'),
+        ({'frames': 500_001}, 'frames is 500001 in shards of 500; a round has seeds for 1000 sh'),
+        ({'frames': 1001, 'shard': 1}, 'frames is 1001 in shards of 1; a round has seeds for'),
+        ({'shard': 10_001}, 'in shards of 10001; .* 1000 shards of at most 10000, change either'),
+        ({'shard': 0}, 'shard is 0; must be at least 1'),
+        ({'frames': -1}, 'frames is -1; must be at least 1'),
+    ],
+)
+def test_a_round_keeps_to_its_own_seeds(
+    tmp_path: Path, numbers: dict[str, int], message: str
+) -> None:
+    """Seed -5 once played the seeds that evaluation plays, and long rounds those of the next."""
+    with pytest.raises(ParameterError, match=message):
+        DaggerConfig(tmp_path, MODELS, 'any', **{'frames': 4000, 'capture': Capture(), **numbers})
+
+
+def test_the_rounds_follow_each_other(tmp_path: Path) -> None:
+    seeds = [
+        DaggerConfig(tmp_path, MODELS, 'any', 500_000, Capture(), seed=seed).seeds
+        for seed in (0, 1, 194)
+    ]
+    assert seeds[0] == (DAGGER_SEEDS, seeds[1][0] - 1)
+    assert seeds[2][1] == DAGGER_END - 1
 
 
 def test_frames_of_another_kind_are_refused_before_anything_is_collected(tmp_path: Path) -> None:
@@ -115,7 +147,9 @@ def test_the_commands_collect_record_and_resume(
     [
         (['collect', 'rt2-g1'], "recipe 'rt2-g1' is trained on a recording"),
         (['collect', 'rt3'], "unknown recipe 'rt3'; known: rt2-tabletop"),
+        (['collect', 'pct-tabletop', '--frames', '-5'], 'frames is -5; must be at least 1'),
         (['dagger', 'nobody'], "model 'nobody' not found"),
+        (['dagger', 'pct-tabletop', '--seed', '-5'], 'seed is -5; rounds have 0 to 194'),
         (['dagger', 'rt2-g1'], 'which the tabletop does not have'),
     ],
 )

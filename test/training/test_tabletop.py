@@ -1,13 +1,17 @@
 """Training on the tabletop, end to end at toy size."""
 
+import json
+
 import numpy as np
 import pytest
+from training.test_variants import POINTS
 
 from sara_ros.core import ParameterError
 from sara_ros.policies import load_policy, verify, warm_up
 from sara_ros.sim.cameras import CameraRig
 from sara_ros.sim.tasks import TASKS
 from sara_ros.sim.world import TabletopWorld
+from sara_ros.training import tabletop
 from sara_ros.training.capture import VIEWS, Capture, capture
 from sara_ros.training.collect import CollectConfig, collect_shard
 from sara_ros.training.frames import load_frames
@@ -23,6 +27,7 @@ from sara_ros.training.tabletop import (
     learner_name,
     train_tabletop,
 )
+from sara_ros.training.warm_start import WarmStart
 
 
 def test_capture_agrees_with_itself():
@@ -94,7 +99,13 @@ def test_trains(tmp_path, kind, monkeypatch):
     assert learner.weights['sha256'] != verify(tmp_path / 'models', 'toy').weights['sha256']
     policy = load_policy(tmp_path / 'models', 'toy')
     warm_up(policy)
-    assert (tmp_path / 'work' / 'record.json').exists()
+    record = json.loads((tmp_path / 'work' / 'record.json').read_text())
+    assert record['command'] == 'a test'
+    assert record['sha256'] == verify(tmp_path / 'models', 'toy').weights['sha256']
+    assert record['data'] == {
+        'frames': {'frames': 8, 'seeds': [10_000_000, 10_000_031]},
+        'dagger-0': {'frames': 4, 'seeds': [50_000_000, 50_009_999]},
+    }
     assert str(tmp_path) not in (folder / 'policy.json').read_text()
     assert train_tabletop(config) == folder
 
@@ -118,6 +129,47 @@ def test_tasks_of_some_verbs():
     verbs = [TASKS[draw_task(rng, ('push', 'place'))].verb for _ in range(1000)]
     assert set(verbs) == {'push', 'place'}
     assert verbs.count('place') / len(verbs) == pytest.approx(0.35 / 0.65, abs=0.05)
+
+
+def test_a_parent_that_was_trained_again_is_noticed(tmp_path, monkeypatch):
+    """A run once went on from the state that the weights before had led to."""
+    hashes = iter(['1a', '1a', '2b'])
+    monkeypatch.setattr(
+        tabletop,
+        'warm_start',
+        lambda *given: WarmStart({'model_id': 'parent', 'sha256': next(hashes)}, ()),
+    )
+    monkeypatch.setattr(tabletop, 'collect', lambda *given: 0)
+    monkeypatch.setattr(tabletop, 'load_frames', lambda folder: {'state': np.zeros((2, 8), 'f4')})
+    monkeypatch.setattr(tabletop, 'require_fit', lambda *given: None)
+    monkeypatch.setattr(
+        tabletop.TabletopFrames,
+        'losses',
+        lambda self, learner, *given: {'loss': next(learner.parameters()).square().sum()},
+    )
+    config = TabletopConfig(
+        'toy', 'pct', tmp_path / 'models', tmp_path / 'work', recipe=Recipe(steps=1), rounds=(),
+        network=POINTS, warm_start='parent',
+    )  # fmt: skip
+    assert train_tabletop(config) == train_tabletop(config)
+    with pytest.raises(ParameterError, match=r'a run with other settings \(warm_start\)'):
+        train_tabletop(config)
+
+
+@pytest.mark.parametrize(
+    ('numbers', 'message'),
+    [
+        ({'threads': 0}, 'threads is 0; must be at least 1'),
+        ({'instructions': 0}, 'instructions is 0; must be at least 1'),
+        ({'frames': 0}, 'frames is 0; must be at least 1'),
+        ({'recipe': Recipe(steps=1, seed=4)}, 'seed is 4; collections have 0 to 3'),
+    ],
+)
+def test_numbers_are_checked(tmp_path, numbers, message):
+    with pytest.raises(ParameterError, match=message):
+        TabletopConfig('toy', 'rt2', tmp_path, tmp_path / 'work', **numbers)
+    with pytest.raises(ParameterError, match='at_step is 0; must be at least 1'):
+        DaggerRound(0, 4)
 
 
 def test_unknown_kind(tmp_path):

@@ -1,6 +1,7 @@
 """Every variant learns a handful of frames, and is served as it was trained."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def one_thread():
 def run_of(network, **changes):
     """Return a run that trains ``network``."""
     kind = 'pct' if hasattr(network, 'cloud') else 'rt2'
-    values = {'models_dir': 'models', 'work': 'work', **changes}
+    values = {'models_dir': Path('models'), 'work': Path('work'), **changes}
     return TabletopConfig('toy', kind, **values, network=network)
 
 

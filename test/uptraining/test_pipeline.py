@@ -6,6 +6,7 @@ from policies.small_models import make
 import pytest
 from safetensors.torch import load_file
 import torch
+from training.test_bad_input import files, full_disk
 from uptraining.toys import config, write_model
 
 from sara_ros.core import CheckpointError, ParameterError
@@ -13,6 +14,7 @@ from sara_ros.policies import load_policy, verify, warm_up
 from sara_ros.policies.attention_layers import attention_layers
 from sara_ros.training.optimiser import Optimiser
 from sara_ros.uptraining.pipeline import NO_CONVERSION, NO_STEPS, NO_WEIGHTS, uptrain
+from sara_ros.uptraining.record import write_curves
 
 VARIANTS = {'softmax', 'softmax_control', 'converted', 'transferred', 'finetuned'}
 
@@ -72,6 +74,14 @@ def test_record(rt2_toy):
     assert {row.split(',')[0] for row in rows[1:]} == {'transfer', 'finetune', 'softmax_control'}
     assert any(row.startswith('transfer,4,encoder.1,') for row in rows)
     assert (folder / 'curves.png').read_bytes().startswith(b'\x89PNG')
+
+
+def test_disk_that_fills_at_the_curves(tmp_path):
+    """The picture that did not fit is named, and no part of it stays."""
+    curves = {name: [] for name in ('transfer', 'finetune', 'softmax_control')}
+    with full_disk(2000), pytest.raises(ParameterError, match=r'curves\.png cannot be.*Make room'):
+        write_curves(tmp_path, curves)
+    assert files(tmp_path) == ['curves.csv']
 
 
 @pytest.mark.parametrize('update', [2, 6, 10])

@@ -95,8 +95,9 @@ def test_the_layout_is_that_of_lerobot(robot_set):
     def read(root, name):
         return json.loads((root / 'meta' / name).read_text().splitlines()[0])
 
-    rename = json.loads(json.dumps(recording._info).replace('images.front', 'images.cam_high'))
-    assert form(rename) == form(json.loads((REAL / 'meta' / 'info.json').read_text()))
+    info = (recording.root / 'meta' / 'info.json').read_text()
+    renamed = json.loads(info.replace('images.front', 'images.cam_high'))
+    assert form(renamed) == form(json.loads((REAL / 'meta' / 'info.json').read_text()))
     for name in ('episodes.jsonl', 'tasks.jsonl'):
         assert form(read(recording.root, name)) == form(read(REAL, name))
     ours, theirs = (read(root, 'episodes_stats.jsonl') for root in (recording.root, REAL))
