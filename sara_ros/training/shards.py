@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from sara_ros.core import ParameterError
 from sara_ros.policies.threads import limit_threads, one_thread
+from sara_ros.training.counts import check_counts
 from sara_ros.training.disk import writing
 from sara_ros.training.frames import has_shard
 from sara_ros.training.progress import running
@@ -39,9 +40,7 @@ class ShardPlan:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ('frames', 'shard', 'processes'):
-            if getattr(self, name) < 1:
-                raise ParameterError(f'{name} is {getattr(self, name)}; must be at least 1')
+        check_counts(self, 'frames', 'shard', 'processes')
 
     @property
     def shards(self) -> int:
